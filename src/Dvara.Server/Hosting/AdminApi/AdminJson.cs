@@ -1,0 +1,181 @@
+using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Dvara.Domain;
+
+namespace Dvara.Server.Hosting.AdminApi;
+
+/// <summary>JSON of the admin API: camelCase out, both spellings in, instants with <c>Z</c>, money as plain decimals.</summary>
+internal static class AdminJson
+{
+    /// <summary>Largest accepted admin body, bytes. A price import is larger and has a limit of its own.</summary>
+    public const int MaxBodyBytes = 1 << 20;
+
+    public static readonly JsonSerializerOptions Options = Configure(new JsonSerializerOptions(JsonSerializerDefaults.Web));
+
+    public static JsonSerializerOptions Configure(JsonSerializerOptions options)
+    {
+        options.PropertyNamingPolicy = JsonNamingPolicy.CamelCase;
+        options.PropertyNameCaseInsensitive = false;
+        options.AllowDuplicateProperties = false;
+        options.NumberHandling = JsonNumberHandling.Strict;
+        options.RespectNullableAnnotations = true;
+        options.DefaultIgnoreCondition = JsonIgnoreCondition.Never;
+        // Names are data for machines; a console escapes them itself.
+        options.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
+        options.Converters.Add(new UsdConverter());
+        options.Converters.Add(new InstantConverter());
+        options.Converters.Add(new IdConverter<TenantId>(value => new(value), id => id.Value));
+        options.Converters.Add(new IdConverter<ApiKeyId>(value => new(value), id => id.Value));
+        options.Converters.Add(new IdConverter<RequestId>(value => new(value), id => id.Value));
+        options.Converters.Add(new IdConverter<AttemptId>(value => new(value), id => id.Value));
+        options.Converters.Add(new IdConverter<PriceId>(value => new(value), id => id.Value));
+        options.Converters.Add(new IdConverter<StatementId>(value => new(value), id => id.Value));
+        options.Converters.Add(new IdConverter<JournalId>(value => new(value), id => id.Value));
+        return options;
+    }
+
+    /// <summary>
+    /// Reads a JSON object whose member names may be camelCase or snake_case.
+    /// Members of <paramref name="verbatim"/> (maps such as <c>tags</c>) keep their own keys.
+    /// </summary>
+    /// <returns>The value, or the 400 or 415 to answer with.</returns>
+    public static async Task<(T? Value, ApiError? Error)> ReadAsync<T>(HttpContext httpContext, params string[] verbatim)
+        where T : class
+    {
+        var (node, error) = await ReadObjectAsync(httpContext, verbatim);
+        if (error is not null)
+        {
+            return (null, error);
+        }
+
+        try
+        {
+            return (node.Deserialize<T>(Options), null);
+        }
+        catch (JsonException exception)
+        {
+            var field = exception.Path?.TrimStart('$', '.') ?? "";
+            return (null, ApiError.Validation(field, $"{(field.Length == 0 ? "The body" : field)} has the wrong type or an impossible value."));
+        }
+    }
+
+    /// <summary>The body as an object with camelCase member names; PATCH uses it to tell an absent member from null.</summary>
+    public static async Task<(JsonObject? Value, ApiError? Error)> ReadObjectAsync(HttpContext httpContext, params string[] verbatim)
+    {
+        if (!httpContext.Request.HasJsonContentType())
+        {
+            return (null, new ApiError(StatusCodes.Status415UnsupportedMediaType, "invalid_request_error", "unsupported_media_type",
+                "The body must be JSON: send Content-Type: application/json."));
+        }
+
+        try
+        {
+            var parsed = await JsonSerializer.DeserializeAsync<JsonNode>(httpContext.Request.Body, Options, httpContext.RequestAborted);
+            return parsed is JsonObject body
+                ? Normalise(body, verbatim)
+                : (null, ApiError.Validation("", "The body must be a JSON object."));
+        }
+        catch (JsonException exception)
+        {
+            return (null, new ApiError(StatusCodes.Status400BadRequest, "invalid_request_error", "invalid_json",
+                $"The body is not valid JSON: {exception.Message}"));
+        }
+    }
+
+    /// <summary><c>tenant_id</c> becomes <c>tenantId</c>; anything else stays.</summary>
+    public static string ToCamelCase(string name)
+    {
+        if (!name.Contains('_', StringComparison.Ordinal))
+        {
+            return name;
+        }
+
+        var parts = name.Split('_', StringSplitOptions.RemoveEmptyEntries);
+        return parts.Length == 0
+            ? name
+            : parts[0] + string.Concat(parts.Skip(1).Select(p => char.ToUpperInvariant(p[0]) + p[1..]));
+    }
+
+    private static (JsonObject? Value, ApiError? Error) Normalise(JsonObject body, string[] verbatim)
+    {
+        var result = new JsonObject();
+        foreach (var (name, value) in body)
+        {
+            var camel = ToCamelCase(name);
+            var copy = value?.DeepClone();
+            if (result.TryGetPropertyValue(camel, out var other))
+            {
+                if (!JsonNode.DeepEquals(other, copy))
+                {
+                    return (null, ApiError.Validation(camel, $"{camel} is given twice with different values."));
+                }
+
+                continue;
+            }
+
+            if (copy is JsonObject nested && !verbatim.Contains(camel))
+            {
+                var (inner, error) = Normalise(nested, verbatim);
+                if (error is not null)
+                {
+                    return (null, error);
+                }
+
+                copy = inner;
+            }
+
+            result[camel] = copy;
+        }
+
+        return (result, null);
+    }
+
+    private sealed class UsdConverter : JsonConverter<Usd>
+    {
+        public override Usd Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+        {
+            if (reader.TokenType != JsonTokenType.Number || !reader.TryGetDecimal(out var value))
+            {
+                throw new JsonException("An amount is a decimal number.");
+            }
+
+            try
+            {
+                return Usd.FromDecimal(value);
+            }
+            catch (ArgumentOutOfRangeException exception)
+            {
+                throw new JsonException("An amount has at most 12 decimals.", exception);
+            }
+        }
+
+        public override void Write(Utf8JsonWriter writer, Usd value, JsonSerializerOptions options) =>
+            writer.WriteRawValue(value.ToString(), skipInputValidation: true);
+    }
+
+    private sealed class InstantConverter : JsonConverter<DateTimeOffset>
+    {
+        public override DateTimeOffset Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+        {
+            var (instant, problem) = Instants.Parse(reader.GetString() ?? "");
+            return problem is null ? instant : throw new JsonException(problem);
+        }
+
+        public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options) =>
+            writer.WriteStringValue(Instants.Format(value));
+    }
+
+    private sealed class IdConverter<T>(Func<Guid, T> make, Func<T, Guid> value) : JsonConverter<T>
+    {
+        public override T Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            reader.TokenType == JsonTokenType.String && Guid.TryParseExact(reader.GetString(), "D", out var guid)
+                ? make(guid)
+                : throw new JsonException("An id is a UUID.");
+
+        public override void Write(Utf8JsonWriter writer, T id, JsonSerializerOptions options) =>
+            writer.WriteStringValue(value(id).ToString("D", CultureInfo.InvariantCulture));
+    }
+}

@@ -1,0 +1,162 @@
+using System.Globalization;
+using Dvara.Domain;
+using Dvara.Domain.Time;
+using Microsoft.Extensions.Primitives;
+
+namespace Dvara.Server.Hosting.AdminApi;
+
+/// <summary>
+/// Reads a query string strictly: every parameter is asked for by its camelCase name (snake_case is the same parameter), every
+/// problem is collected, and what nobody asked for is an error too.
+/// </summary>
+internal sealed class AdminQuery
+{
+    public const int DefaultLimit = 50;
+    public const int MaxLimit = 1000;
+
+    private readonly Dictionary<string, string> _given = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _asked = new(StringComparer.Ordinal);
+    private readonly List<FieldError> _errors = [];
+
+    public AdminQuery(IQueryCollection query)
+    {
+        foreach (var (name, values) in query)
+        {
+            Add(AdminJson.ToCamelCase(name), values);
+        }
+    }
+
+    public string? Text(string name)
+    {
+        _asked.Add(name);
+        return _given.GetValueOrDefault(name);
+    }
+
+    public TenantId? Tenant(string name = "tenantId") => Id(name, value => new TenantId(value));
+
+    public T? Id<T>(string name, Func<Guid, T> make)
+        where T : struct
+    {
+        if (Text(name) is not { } text)
+        {
+            return null;
+        }
+
+        if (Guid.TryParseExact(text, "D", out var guid))
+        {
+            return make(guid);
+        }
+
+        Fail(name, $"{name} is not a UUID.");
+        return null;
+    }
+
+    public T? Choice<T>(string name)
+        where T : struct, Enum
+    {
+        if (Text(name) is not { } text)
+        {
+            return null;
+        }
+
+        if (!char.IsAsciiDigit(text.FirstOrDefault()) && Enum.TryParse<T>(text, ignoreCase: true, out var value))
+        {
+            return value;
+        }
+
+        Fail(name, $"{name} must be one of {string.Join(", ", Enum.GetNames<T>().Select(n => n.ToUpperInvariant()))}.");
+        return null;
+    }
+
+    /// <summary>Rows of a page: 50 where absent, 1 to 1000.</summary>
+    public int Limit()
+    {
+        if (Text("limit") is not { } text)
+        {
+            return DefaultLimit;
+        }
+
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit is >= 1 and <= MaxLimit)
+        {
+            return limit;
+        }
+
+        Fail("limit", $"limit must be a whole number from 1 to {MaxLimit}.");
+        return DefaultLimit;
+    }
+
+    /// <summary><c>from</c> and <c>to</c>, or <c>period</c> in their place.</summary>
+    /// <param name="required">False: an absent bound is open (the year 1, or the year 9999).</param>
+    public TimeWindow Window(bool required)
+    {
+        var (period, from, to) = (Text("period"), Text("from"), Text("to"));
+        if (period is not null)
+        {
+            if (from is not null || to is not null)
+            {
+                Fail("period", "period replaces from and to; send one or the other.");
+            }
+
+            return Accept("period", Instants.ParsePeriod(period));
+        }
+
+        var start = Bound("from", from, required, DateTimeOffset.UnixEpoch, Instants.Parse);
+        var end = Bound("to", to, required, DateTimeOffset.FromUnixTimeSeconds(253402300799), Instants.ParseEnd);
+        if (_errors.Count == 0 && start > end)
+        {
+            Fail("from", "from must not be after to.");
+        }
+
+        return new(start, end);
+    }
+
+    public void Fail(string field, string message) => _errors.Add(new(field, message));
+
+    /// <summary>The 400 to answer with, or null. Call it when everything has been asked for.</summary>
+    public ApiError? Error()
+    {
+        foreach (var name in _given.Keys.Where(name => !_asked.Contains(name)))
+        {
+            Fail(name, $"{name} is not a parameter of this call; it knows {string.Join(", ", _asked.Order(StringComparer.Ordinal))}.");
+        }
+
+        return _errors.Count == 0 ? null : ApiError.Validation(_errors);
+    }
+
+    private void Add(string name, StringValues values)
+    {
+        foreach (var value in values)
+        {
+            if (!_given.TryAdd(name, value ?? "") && _given[name] != value)
+            {
+                Fail(name, $"{name} is given twice with different values.");
+            }
+        }
+    }
+
+    private DateTimeOffset Bound(
+        string name, string? text, bool required, DateTimeOffset open, Func<string, (DateTimeOffset Instant, string? Problem)> parse)
+    {
+        if (text is not null)
+        {
+            return Accept(name, parse(text));
+        }
+
+        if (required)
+        {
+            Fail(name, $"{name} is required: a full instant such as 2026-04-01T00:00:00Z, or send period=2026-04.");
+        }
+
+        return open;
+    }
+
+    private T Accept<T>(string name, (T Value, string? Problem) parsed)
+    {
+        if (parsed.Problem is { } problem)
+        {
+            Fail(name, problem);
+        }
+
+        return parsed.Value;
+    }
+}

@@ -1,0 +1,120 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Dvara.Server.Hosting.AdminApi;
+
+namespace Dvara.Server.Hosting;
+
+/// <summary>What an operator writes to start a node, read once; the sources are the environment, the settings file and the command line.</summary>
+internal sealed record DvaraSettings
+{
+    private const int DefaultSiloPort = 11111;
+
+    /// <summary>Folder of ledger, journal and bootstrap token (<c>DVARA_DATA_DIR</c>, default <c>./data</c>).</summary>
+    public required string DataDirectory { get; init; }
+
+    /// <summary>Fixed bootstrap admin token (<c>DVARA_ADMIN_TOKEN</c>); unset: one is made at first start.</summary>
+    public string? AdminToken { get; init; }
+
+    /// <summary>Encrypts and signs (<c>DVARA_MASTER_KEY</c>); unset: made at first start in the data folder. At least 32 characters.</summary>
+    public string? MasterKey { get; init; }
+
+    /// <summary>Orleans cluster id (<c>DVARA_CLUSTER_ID</c>, default <c>dvara</c>).</summary>
+    public required string ClusterId { get; init; }
+
+    /// <summary>Orleans silo port (<c>DVARA_SILO_PORT</c>, default 11111; on one node a free one where that is taken and none was asked for).</summary>
+    public required int SiloPort { get; init; }
+
+    /// <summary>Start although the data folder cannot keep a journal (<c>DVARA_ACCEPT_LOSS=1</c>).</summary>
+    public bool AcceptLoss { get; init; }
+
+    /// <summary>
+    /// Rehearsals only (<c>DVARA_CLOCK_START</c>): the clock starts at this instant instead of now. A ledger made so is not a
+    /// ledger of what happened, so the start-up block says it loudly.
+    /// </summary>
+    public DateTimeOffset? ClockStart { get; init; }
+
+    /// <exception cref="SettingsException">Lists every setting that is wrong, with its value and bound.</exception>
+    public static DvaraSettings Read(IConfiguration configuration)
+    {
+        var problems = new List<string>();
+        var settings = new DvaraSettings
+        {
+            DataDirectory = configuration["DVARA_DATA_DIR"] ?? "./data",
+            AdminToken = configuration["DVARA_ADMIN_TOKEN"],
+            MasterKey = configuration["DVARA_MASTER_KEY"],
+            ClusterId = configuration["DVARA_CLUSTER_ID"] ?? "dvara",
+            SiloPort = ReadSiloPort(configuration["DVARA_SILO_PORT"], problems),
+            AcceptLoss = configuration["DVARA_ACCEPT_LOSS"] == "1",
+            ClockStart = ReadClock(configuration["DVARA_CLOCK_START"], problems),
+        };
+        if (settings.MasterKey is { Length: < 32 })
+        {
+            problems.Add($"DVARA_MASTER_KEY has {settings.MasterKey.Length} characters. It must have at least 32; make one with: openssl rand -hex 32");
+        }
+
+        if (settings.AdminToken is { Length: < 16 })
+        {
+            problems.Add($"DVARA_ADMIN_TOKEN has {settings.AdminToken.Length} characters. It must have at least 16.");
+        }
+
+        return problems.Count == 0 ? settings : throw new SettingsException(problems);
+    }
+
+    private static int ReadSiloPort(string? text, List<string> problems)
+    {
+        if (text is null)
+        {
+            return IsFree(DefaultSiloPort) ? DefaultSiloPort : FreePort();
+        }
+
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is >= 0 and <= 65535)
+        {
+            return port == 0 ? FreePort() : port;
+        }
+
+        problems.Add($"DVARA_SILO_PORT is {text}. It must be a port from 0 (any free one) to 65535.");
+        return 0;
+    }
+
+    private static DateTimeOffset? ReadClock(string? text, List<string> problems)
+    {
+        if (text is null)
+        {
+            return null;
+        }
+
+        var (instant, problem) = Instants.Parse(text);
+        if (problem is not null)
+        {
+            problems.Add($"DVARA_CLOCK_START: {problem}");
+        }
+
+        return instant;
+    }
+
+    private static bool IsFree(int port)
+    {
+        try
+        {
+            using var probe = new TcpListener(IPAddress.Loopback, port);
+            probe.Start();
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    private static int FreePort()
+    {
+        using var probe = new TcpListener(IPAddress.Loopback, 0);
+        probe.Start();
+        return ((IPEndPoint)probe.LocalEndpoint).Port;
+    }
+}
+
+/// <summary>Everything that is wrong with the settings, at once.</summary>
+internal sealed class SettingsException(IReadOnlyList<string> problems)
+    : Exception("Dvara cannot start with these settings:\n  " + string.Join("\n  ", problems));

@@ -1,0 +1,19 @@
+using Dvara.Domain;
+
+namespace Dvara.Server.Hosting;
+
+/// <summary>Gives every request its id before anything can fail; the ledger, the audit trail and every answer carry the same one.</summary>
+internal sealed class RequestIdMiddleware(RequestDelegate next, TimeProvider clock)
+{
+    public const string Header = "x-request-id";
+
+    public Task InvokeAsync(HttpContext httpContext)
+    {
+        var id = new RequestId(Guid.CreateVersion7(clock.GetUtcNow()));
+        httpContext.Features.Set(new RequestIdFeature(id));
+        httpContext.Response.Headers[Header] = id.ToString();
+        return next(httpContext);
+    }
+}
+
+internal sealed record RequestIdFeature(RequestId Id);

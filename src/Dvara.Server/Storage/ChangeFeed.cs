@@ -1,0 +1,99 @@
+using System.Data.Common;
+using Dapper;
+
+namespace Dvara.Server.Storage;
+
+/// <summary>
+/// Tells every silo what an admin changed. A change takes the next number of one counter row inside the admin's own transaction,
+/// so commit order is number order; each silo polls for numbers it has not seen, and subscribers drop or reload what they cached.
+/// </summary>
+internal sealed partial class ChangeFeed(Database database, ILogger<ChangeFeed> logger) : BackgroundService
+{
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(500);
+
+    private const string Announce = """
+        UPDATE change_counter SET value = value + 1;
+        INSERT INTO changes (number, topic, subject) SELECT value, @topic, @subject FROM change_counter;
+        """;
+
+    private const string ReadSince = "SELECT number, topic, subject FROM changes WHERE number > @seen ORDER BY number LIMIT 1000";
+
+    private const string ReadLatest = "SELECT value FROM change_counter";
+
+    private readonly List<(string Topic, Func<string, CancellationToken, Task> React)> _subscribers = [];
+    private readonly SemaphoreSlim _polling = new(1);
+    private long _seen = -1;
+
+    /// <summary>Written by the poll, read by whoever asks a grain: it re-reads when its own number is older.</summary>
+    public long Seen => Volatile.Read(ref _seen);
+
+    /// <summary>Called while the process is put together, before the feed starts.</summary>
+    /// <param name="topic">For example <c>api-key</c>.</param>
+    /// <param name="react">Gets the subject (an id, or empty for "anything"); must be quick.</param>
+    public void Subscribe(string topic, Func<string, CancellationToken, Task> react) => _subscribers.Add((topic, react));
+
+    /// <summary>Announces a change; call it inside the transaction that makes it.</summary>
+    public static Task AnnounceAsync(DbTransaction transaction, string topic, string subject) =>
+        transaction.Connection!.ExecuteAsync(Announce, new { topic, subject }, transaction);
+
+    /// <summary>Brings this silo up to date now, so that an admin's next call already sees what the last one did.</summary>
+    public async Task CatchUpAsync(CancellationToken cancellationToken)
+    {
+        await _polling.WaitAsync(cancellationToken);
+        try
+        {
+            var changes = await database.ReadAsync(
+                c => c.QueryAsync<(long Number, string Topic, string Subject)>(ReadSince, new { seen = Seen }), cancellationToken);
+            foreach (var (number, topic, subject) in changes)
+            {
+                foreach (var subscriber in _subscribers.Where(s => s.Topic == topic))
+                {
+                    await subscriber.React(subject, cancellationToken);
+                }
+
+                Volatile.Write(ref _seen, number);
+            }
+        }
+        finally
+        {
+            _polling.Release();
+        }
+    }
+
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        _seen = await database.ReadAsync(c => c.QuerySingleAsync<long>(ReadLatest), cancellationToken);
+        await base.StartAsync(cancellationToken);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(PollInterval);
+        while (await WaitAsync(timer, stoppingToken))
+        {
+            try
+            {
+                await CatchUpAsync(stoppingToken);
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException)
+            {
+                LogPollFailed(logger, exception);
+            }
+        }
+    }
+
+    private static async ValueTask<bool> WaitAsync(PeriodicTimer timer, CancellationToken stoppingToken)
+    {
+        try
+        {
+            return await timer.WaitForNextTickAsync(stoppingToken);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Warning, "The change feed could not be read; cached keys and prices may be stale until it can.")]
+    private static partial void LogPollFailed(ILogger logger, Exception exception);
+}

@@ -1,0 +1,47 @@
+using System.Data.Common;
+
+namespace Dvara.Server.Storage;
+
+/// <summary>Who waits for a write; a lower value goes first where writes queue.</summary>
+internal enum WriteLane
+{
+    /// <summary>A request in flight waits for it (a lease).</summary>
+    Grant,
+
+    /// <summary>An admin waits for it.</summary>
+    Admin,
+
+    /// <summary>Nobody waits: the ledger writer catches up by itself.</summary>
+    Ledger,
+}
+
+/// <summary>
+/// The one way to the database. SQLite has one writer per file, so writes queue by lane; PostgreSQL runs them side by side.
+/// Reads see a committed snapshot and never wait for a writer.
+/// </summary>
+internal abstract class Database : IAsyncDisposable
+{
+    /// <summary>Runs <paramref name="read"/> on a connection of the pool.</summary>
+    public abstract Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Runs <paramref name="write"/> in one transaction and commits it; an exception rolls everything back and comes out unchanged.
+    /// When the task ends, the write is durable.
+    /// </summary>
+    public abstract Task<T> WriteAsync<T>(WriteLane lane, Func<DbTransaction, Task<T>> write, CancellationToken cancellationToken);
+
+    public Task WriteAsync(WriteLane lane, Func<DbTransaction, Task> write, CancellationToken cancellationToken) =>
+        WriteAsync<object?>(
+            lane,
+            async transaction =>
+            {
+                await write(transaction);
+                return null;
+            },
+            cancellationToken);
+
+    /// <summary>True when <paramref name="exception"/> is the engine's "unique constraint violated".</summary>
+    public abstract bool IsUniqueViolation(Exception exception);
+
+    public abstract ValueTask DisposeAsync();
+}
