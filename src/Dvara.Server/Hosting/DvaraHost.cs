@@ -1,3 +1,4 @@
+using Dvara.Server.Gateway;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Storage;
 using Microsoft.AspNetCore.Authorization;
@@ -28,6 +29,8 @@ internal static class DvaraHost
 
         var app = builder.Build();
         app.UseMiddleware<RequestIdMiddleware>();
+        app.UseMiddleware<TraceIdMiddleware>();
+        app.UseMiddleware<PathGuard>();
         app.UseAuthentication();
         app.UseAuthorization();
         Map(app);
@@ -58,11 +61,12 @@ internal static class DvaraHost
 
     private static void AddSlices(IServiceCollection services)
     {
-        _ = services;
+        services.AddGateway();
     }
 
     private static void Map(WebApplication app)
     {
         app.MapGet("/healthz", () => Results.Text("ok"));
+        app.MapGateway();
     }
 }

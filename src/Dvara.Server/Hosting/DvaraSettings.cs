@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Dvara.Server.Gateway;
 using Dvara.Server.Hosting.AdminApi;
+using Dvara.Server.Routing;
 
 namespace Dvara.Server.Hosting;
 
@@ -34,6 +36,12 @@ internal sealed record DvaraSettings
     /// </summary>
     public DateTimeOffset? ClockStart { get; init; }
 
+    /// <summary>The upstream accounts.</summary>
+    public IReadOnlyList<ProviderConfig> Providers { get; init; } = [];
+
+    /// <summary>Bounds of the data plane (<c>Dvara:Gateway:*</c>).</summary>
+    public GatewayOptions Gateway { get; init; } = new();
+
     /// <exception cref="SettingsException">Lists every setting that is wrong, with its value and bound.</exception>
     public static DvaraSettings Read(IConfiguration configuration)
     {
@@ -47,6 +55,8 @@ internal sealed record DvaraSettings
             SiloPort = ReadSiloPort(configuration["DVARA_SILO_PORT"], problems),
             AcceptLoss = configuration["DVARA_ACCEPT_LOSS"] == "1",
             ClockStart = ReadClock(configuration["DVARA_CLOCK_START"], problems),
+            Providers = ProviderSettings.Read(configuration, problems),
+            Gateway = GatewayOptions.Read(configuration, problems),
         };
         if (settings.MasterKey is { Length: < 32 })
         {
