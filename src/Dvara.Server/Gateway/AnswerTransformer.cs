@@ -106,7 +106,8 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
             return Pass(answer, new MeteredStream(body, head.Span, new OpenAiWholeMeter(_call.Endpoint, attempt.Intent.Model), attempt, events: false, clock));
         }
 
-        if (OpenAiAnswer.Read(head.Span, _call.Endpoint, attempt.Intent.Model) is not { } facts)
+        var facts = OpenAiAnswer.Read(head.Span, _call.Endpoint);
+        if (facts.Malformed)
         {
             await attempt.UnresolveAsync(Outcomes.UnreadableAnswer);
             Refusal = GatewayErrors.ProviderError(_call.Route.Provider.Id, "answered 200 with something that is not JSON; the call is kept as unresolved");
@@ -149,7 +150,7 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
     private async Task<bool> ReplaceFailureAsync(HttpContext httpContext, HttpResponseMessage answer, AnswerBody body)
     {
         var (head, _) = await ReadHeadAsync(body, answer.Content.Headers.ContentLength);
-        if (OpenAiAnswer.Read(head.Span, _call.Endpoint, attempt.Intent.Model) is { Usage: not null } facts)
+        if (OpenAiAnswer.Read(head.Span, _call.Endpoint) is { Usage: not null } facts)
         {
             await attempt.SettleAsync(facts, Outcomes.ProviderError);
         }

@@ -1,3 +1,4 @@
+using System.IO.Pipelines;
 using Dvara.Domain;
 using Dvara.Domain.Metering;
 using Dvara.Providers;
@@ -13,7 +14,7 @@ namespace Dvara.Server.Gateway;
 /// Sends an admitted call to its provider and sees every attempt to its charge. Fails closed: without a durable intent nothing leaves.
 /// </summary>
 internal sealed class Dispatcher(
-    IHttpForwarder forwarder, Journal journal, PriceBookState prices, TokenCounter counter, DrainGate drains, GatewayOptions options, LoopMark loop, TimeProvider clock)
+    IHttpForwarder forwarder, Journal journal, PriceBookState prices, DrainGate drains, GatewayOptions options, LoopMark loop, TimeProvider clock)
 {
     /// <summary>Bytes per token of ordinary English text, for the note that bounds what a crash leaves unknown.</summary>
     private const int TypicalBytesPerToken = 4;
@@ -27,7 +28,7 @@ internal sealed class Dispatcher(
         for (var number = 1; ; number++)
         {
             var asks = call.Facts.Stream && call.Route.Provider.AsksForUsage;
-            var attempt = new Attempt(call, IntentOf(call, number), journal, prices, counter, clock);
+            var attempt = new Attempt(call, IntentOf(call, number), journal, prices, clock);
             try
             {
                 await attempt.NoteAsync(httpContext.RequestAborted);
@@ -55,9 +56,9 @@ internal sealed class Dispatcher(
     {
         var call = attempt.Call;
         var provider = call.Route.Provider;
-        var body = BodyRewriter.Rewrite(call.Body, call.Facts, call.Route.Model, asks);
-        httpContext.Request.Body = new MemoryStream(body.Array!, body.Offset, body.Count, writable: false);
-        httpContext.Request.ContentLength = body.Count;
+        var body = BodyRewriter.Rewrite(call.Body, call.Facts.Plan, new BodyChanges { Model = call.Route.Model == call.Facts.Model ? null : call.Route.Model, AskUsage = asks });
+        httpContext.Request.Body = PipeReader.Create(body).AsStream();
+        httpContext.Request.ContentLength = body.Length;
 
         using var watch = new ClientWatch(httpContext, drain: !call.Facts.Stream || OpenAiModels.HideReasoning(call.Route.Model), drains);
         watch.StopAfter(TimeSpan.FromSeconds(options.FirstByteSeconds));

@@ -1,10 +1,4 @@
-using Dvara.Domain.Metering;
 using Dvara.Providers;
-using Dvara.Server.ApiKeys;
-using Dvara.Server.Audit;
-using Dvara.Server.Hosting;
-using Dvara.Server.Hosting.AdminApi;
-using Dvara.Server.Routing;
 
 namespace Dvara.Server.Gateway;
 
@@ -22,6 +16,5 @@ internal static class GatewayEndpoints
         group.MapGet("/models", (HttpContext httpContext, ModelList models) => models.ListAsync(httpContext));
         group.MapGet("/models/{**id}", (string id, HttpContext httpContext, ModelList models) => models.FindAsync(httpContext, id));
         group.MapGet("/requests/{id}", (string id, HttpContext httpContext, RequestLookup requests) => requests.FindAsync(httpContext, id));
-        group.Map("/{**path}", httpContext => GatewayErrors.UnknownPath.ExecuteAsync(httpContext));
     }
 }

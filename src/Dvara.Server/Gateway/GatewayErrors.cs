@@ -43,7 +43,7 @@ internal static class GatewayErrors
     public static readonly ApiError UnsupportedMedia = new(415, Invalid, "unsupported_media_type",
         "The body must be plain JSON in UTF-8: send Content-Type: application/json and no Content-Encoding.");
 
-    public static readonly ApiError UnknownPath = new(404, Invalid, "resource_not_found", "There is no such path. It was not forwarded.");
+    public static readonly ApiError UnknownRequest = new(404, Invalid, "resource_not_found", "No such request of this key.");
 
     public static readonly ApiError LoopDetected = new(508, "server_error", "loop_detected",
         "This request has been through this gateway before: a provider's base URL leads back here.");

@@ -1,4 +1,3 @@
-using Dvara.Providers;
 using Dvara.Server.Hosting;
 using Dvara.Server.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -12,7 +11,6 @@ internal static class GatewayServiceCollectionExtensions
         services.AddHttpForwarder();
         services.AddSingleton(provider => provider.GetRequiredService<DvaraSettings>().Gateway);
         services.AddSingleton(provider => new ModelRouter(provider.GetRequiredService<DvaraSettings>().Providers, provider.GetRequiredService<TimeProvider>()));
-        services.AddSingleton<TokenCounter>();
         services.AddSingleton<BadKeyLimiter>();
         services.AddSingleton<DrainGate>();
         services.AddSingleton<LoopMark>();

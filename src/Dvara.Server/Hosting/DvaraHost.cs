@@ -1,4 +1,6 @@
 using Dvara.Server.Gateway;
+using Dvara.Server.AdminTokens;
+using Dvara.Server.Audit;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Storage;
 using Microsoft.AspNetCore.Authorization;
@@ -30,6 +32,7 @@ internal static class DvaraHost
         var app = builder.Build();
         app.UseMiddleware<RequestIdMiddleware>();
         app.UseMiddleware<TraceIdMiddleware>();
+        app.UseErrorPages();
         app.UseMiddleware<PathGuard>();
         app.UseAuthentication();
         app.UseAuthorization();
@@ -62,11 +65,14 @@ internal static class DvaraHost
     private static void AddSlices(IServiceCollection services)
     {
         services.AddGateway();
+        services.AddAdminTokens();
+        services.AddAudit();
     }
 
     private static void Map(WebApplication app)
     {
         app.MapGet("/healthz", () => Results.Text("ok"));
         app.MapGateway();
+        app.MapAdminTokens();
     }
 }
