@@ -64,7 +64,7 @@ internal sealed class Admission(
             return (null, null, GatewayErrors.Of(problem!));
         }
 
-        var route = default(Route);
+        var route = default(ModelRoute);
         error = Allow(caller, facts.Model) ?? Resolve(facts.Model, out route) ?? Price(caller, route);
         if (error is not null)
         {
@@ -73,7 +73,7 @@ internal sealed class Admission(
 
         var call = new AdmittedCall
         {
-            RequestId = httpContext.Features.GetRequiredFeature<RequestIdFeature>().Id,
+            RequestId = RequestIdMiddleware.Of(httpContext),
             Caller = caller,
             Endpoint = endpoint,
             Facts = facts,
@@ -126,7 +126,7 @@ internal sealed class Admission(
 
     private static ApiError? Allow(ApiKeyIdentity caller, string model) => Allows(caller, model) ? null : GatewayErrors.ModelNotAllowed(model);
 
-    private ApiError? Resolve(string model, out Route route) => router.Resolve(model, WireFormat.OpenAi, out route, out var claimant) switch
+    private ApiError? Resolve(string model, out ModelRoute route) => router.Resolve(model, WireFormat.OpenAi, out route, out var claimant) switch
     {
         null => null,
         RouteProblem.ModelNotFound => GatewayErrors.ModelNotFound(model),
@@ -134,7 +134,7 @@ internal sealed class Admission(
         _ => GatewayErrors.WrongFormat(claimant!),
     };
 
-    private ApiError? Price(ApiKeyIdentity caller, Route route)
+    private ApiError? Price(ApiKeyIdentity caller, ModelRoute route)
     {
         var blocks = caller.TenantMetadata.TryGetValue("cost.unpriced-policy", out var policy) && policy == "block";
         return blocks && prices.Current.Find(new(caller.TenantId), route.Provider.Id, route.Model, clock.GetUtcNow()) is null

@@ -18,7 +18,7 @@ internal sealed record AdmittedCall
 
     public required ReadOnlyMemory<byte> Body { get; init; }
 
-    public required Route Route { get; init; }
+    public required ModelRoute Route { get; init; }
 
     /// <summary>Merged over body, header, key and tenant.</summary>
     public required IReadOnlyDictionary<string, string> Tags { get; init; }

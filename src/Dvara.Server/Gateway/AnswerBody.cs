@@ -52,7 +52,7 @@ internal sealed class AnswerBody : IDisposable
 internal sealed class AnswerBrokenException(string outcome, Exception inner) : Exception(outcome, inner)
 {
     /// <summary>One of <see cref="Outcomes"/>.</summary>
-    public string Outcome => outcome;
+    public string Outcome => Message;
 }
 
 /// <summary>Stable codes of a charge's <c>outcome</c>.</summary>

@@ -1,7 +1,6 @@
 using System.IO.Compression;
 using System.Net.Http.Headers;
 using System.Text;
-using Dvara.Providers;
 using Dvara.Providers.Mock;
 using Dvara.Providers.OpenAI;
 using Dvara.Server.Hosting.AdminApi;
@@ -65,7 +64,7 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
         watch.ClearDeadline();
         attempt.Status = (int)proxyResponse.StatusCode;
         attempt.ProviderRequestId = HeaderRules.ProviderRequestId(proxyResponse.Headers);
-        httpContext.Features.GetRequiredFeature<IHttpResponseFeature>().ReasonPhrase = null;
+        httpContext.Features.Get<IHttpResponseFeature>()!.ReasonPhrase = null;
         var body = new AnswerBody(await OpenAsync(proxyResponse.Content, cancellationToken), watch, options, clock);
         try
         {

@@ -44,7 +44,7 @@ internal sealed class Conductor(Admission admission, Dispatcher dispatcher, Refu
         }
         else if (caller is not null)
         {
-            var request = httpContext.Features.GetRequiredFeature<RequestIdFeature>().Id;
+            var request = RequestIdMiddleware.Of(httpContext);
             refusals.Record(request, new(caller.TenantId), new(caller.KeyId), endpoint.Path(), model, error.Status, error.Code);
         }
 

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Text;
-using Dvara.Providers;
 using Dvara.Providers.EventStream;
 
 namespace Dvara.Server.Gateway;
@@ -147,9 +146,6 @@ internal sealed class MeteredStream : Stream
     }
 
     private byte[] ErrorEvent(string outcome) => Encoding.UTF8.GetBytes(
-        $$"""
-        data: {"error":{"message":"The answer of the provider broke off ({{outcome}}). What was delivered has been charged.","type":"provider_error","code":"provider_error","param":null,"request_id":"{{_attempt.Call.RequestId}}"}}
-
-
-        """.ReplaceLineEndings("\n"));
+        "data: {\"error\":{\"message\":\"The answer of the provider broke off (" + outcome + "). What was delivered has been charged.\","
+        + "\"type\":\"provider_error\",\"code\":\"provider_error\",\"param\":null,\"request_id\":\"" + _attempt.Call.RequestId + "\"}}\n\n");
 }

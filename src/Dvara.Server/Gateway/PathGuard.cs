@@ -1,4 +1,3 @@
-using Dvara.Server.Hosting.AdminApi;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace Dvara.Server.Gateway;

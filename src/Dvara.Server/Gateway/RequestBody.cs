@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.IO.Pipelines;
 using Dvara.Server.Hosting.AdminApi;
 
 namespace Dvara.Server.Gateway;

@@ -3,7 +3,7 @@ using Dvara.Providers;
 namespace Dvara.Server.Routing;
 
 /// <summary>Where a call goes: the provider, and the model as it knows it.</summary>
-internal readonly record struct Route(Provider Provider, string Model);
+internal readonly record struct ModelRoute(Provider Provider, string Model);
 
 /// <summary>Why a model name leads nowhere.</summary>
 internal enum RouteProblem
@@ -34,7 +34,7 @@ internal sealed class ModelRouter : IDisposable
     /// <param name="format">What the client's path speaks.</param>
     /// <param name="route">Where it goes, when there is no problem.</param>
     /// <param name="claimant">The provider that the name belongs to, also where it cannot serve; null when nobody claims it.</param>
-    public RouteProblem? Resolve(string requested, WireFormat format, out Route route, out string? claimant)
+    public RouteProblem? Resolve(string requested, WireFormat format, out ModelRoute route, out string? claimant)
     {
         route = default;
         var slash = requested.IndexOf('/', StringComparison.Ordinal);
@@ -56,7 +56,7 @@ internal sealed class ModelRouter : IDisposable
             return RouteProblem.NotConfigured;
         }
 
-        route = new Route(provider, model);
+        route = new ModelRoute(provider, model);
         return provider.Config.Format == format ? null : RouteProblem.WrongFormat;
     }
 
