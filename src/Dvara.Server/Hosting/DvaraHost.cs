@@ -1,5 +1,6 @@
 using Dvara.Server.AdminTokens;
 using Dvara.Server.Audit;
+using Dvara.Server.Costs;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Storage;
 using Microsoft.AspNetCore.Authorization;
@@ -62,11 +63,13 @@ internal static class DvaraHost
     {
         services.AddAdminTokens();
         services.AddAudit();
+        services.AddCosts();
     }
 
     private static void Map(WebApplication app)
     {
         app.MapGet("/healthz", () => Results.Text("ok"));
         app.MapAdminTokens();
+        app.MapCosts();
     }
 }
