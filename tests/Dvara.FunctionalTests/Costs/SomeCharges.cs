@@ -9,7 +9,10 @@ internal static class SomeCharges
     public static readonly TenantId[] Tenants = [.. Enumerable.Range(1, 3).Select(i => new TenantId(Id(i)))];
     public static readonly ApiKeyId[] Keys = [.. Enumerable.Range(11, 6).Select(i => new ApiKeyId(Id(i)))];
     public static readonly string[] TagKeys = ["Project", "team", "Env"];
-    private static readonly string[] Values = ["a", "b", "c", "(untagged)", "x:y"];
+    private static readonly string[] Values = ["a", "x:y", "(untagged)", "d", "e", "f"];
+
+    /// <summary>Values per tag key on every day but the first of a month, on which there are more.</summary>
+    public const int TagValuesPerDay = 4;
 
     /// <summary>A settled charge of 1,000 input and 500 output tokens: 0.0025 + 0.005 USD.</summary>
     public static Charge At(
@@ -47,11 +50,12 @@ internal static class SomeCharges
         for (var i = 0; i < count; i++)
         {
             var tenant = random.Next(Tenants.Length);
+            var at = Instant(random, from, to);
             var charge = At(
-                Instant(random, from, to),
+                at,
                 Pick(random, "openai", "mock"),
                 Pick(random, "gpt-4o", "gpt-4o-mini", "other"),
-                Tags(random),
+                Tags(random, at.Day == 1 ? Values : Values[..TagValuesPerDay]),
                 tenant,
                 (tenant * 2) + random.Next(2));
             charge = End(random, charge);
@@ -98,7 +102,7 @@ internal static class SomeCharges
     {
         Revision = 1,
         Kind = Pick(random, RevisionKind.Correction, RevisionKind.Reprice, RevisionKind.Resolution),
-        State = charge.State == ChargeState.Failed ? ChargeState.Failed : ChargeState.Settled,
+        State = Pick(random, ChargeState.Failed, ChargeState.Settled, ChargeState.Estimated),
         Usage = new() { UncachedInput = random.Next(-50, 50), Output = random.Next(-50, 50) },
         Cost = new(-Amount(random), Amount(random)),
         LowerBound = -charge.LowerBound,
@@ -109,9 +113,9 @@ internal static class SomeCharges
         Intent = charge.Intent with { AttemptId = AttemptId.At(charge.Intent.AttemptId.IntentTime.AddMilliseconds(1)), Attempt = 2 },
     };
 
-    private static Dictionary<string, string> Tags(Random random) => TagKeys
+    private static Dictionary<string, string> Tags(Random random, string[] values) => TagKeys
         .Where(_ => random.Next(2) == 0)
-        .ToDictionary(key => random.Next(2) == 0 ? key : key.ToUpperInvariant(), _ => Pick(random, Values));
+        .ToDictionary(key => random.Next(2) == 0 ? key : key.ToUpperInvariant(), _ => Pick(random, values));
 
     private static TokenUsage Usage(Random random, UsageSource source) => new()
     {

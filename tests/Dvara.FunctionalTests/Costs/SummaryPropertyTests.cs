@@ -26,12 +26,8 @@ public sealed class SummaryPropertyTests : IAsyncLifetime
         _store = new(_ledger.Database, new FakeTimeProvider(Now));
     }
 
-    public async ValueTask InitializeAsync()
-    {
-        await LedgerSeed.AddAsync(_ledger.Database, _charges, Now);
-        await LedgerSeed.OverflowTagAsync(_ledger.Database, SomeCharges.Tenants[0], new(2026, 5, 1, 0, 0, 0, TimeSpan.Zero), "project");
-        await LedgerSeed.OverflowTagAsync(_ledger.Database, SomeCharges.Tenants[1], new(2026, 5, 2, 0, 0, 0, TimeSpan.Zero), "team");
-    }
+    public async ValueTask InitializeAsync() =>
+        await LedgerSeed.AddAsync(_ledger.Database, _charges, Now, SomeCharges.TagValuesPerDay);
 
     public ValueTask DisposeAsync() => _ledger.DisposeAsync();
 
@@ -133,9 +129,11 @@ public sealed class SummaryPropertyTests : IAsyncLifetime
     private (Sums Total, Dictionary<string, Sums> Groups) Naive(SummaryQuery query)
     {
         var first = _charges
-            .Where(c => c.Revision == 0 && c.State != ChargeState.Failed)
-            .GroupBy(c => c.Intent.RequestId)
-            .Select(request => request.MinBy(c => c.Intent.Attempt)!.Intent.AttemptId)
+            .GroupBy(c => c.Intent.AttemptId)
+            .Select(attempt => attempt.Last())
+            .Where(last => last.State != ChargeState.Failed)
+            .GroupBy(last => last.Intent.RequestId)
+            .Select(request => request.MinBy(last => last.Intent.Attempt)!.Intent.AttemptId)
             .ToHashSet();
         var attempts = _charges.GroupBy(c => c.Intent.AttemptId).Where(a => Matches(query.Filter, a.First())).ToList();
         return (
