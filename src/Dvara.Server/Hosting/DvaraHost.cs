@@ -77,7 +77,7 @@ internal static class DvaraHost
     {
         services.AddAdminTokens();
         services.AddAudit();
-        services.AddCosts();
+        services.AddCosts();services.AddSingleton<Dvara.Server.Metering.LedgerWriter>();
     }
 
     private static void Map(WebApplication app)

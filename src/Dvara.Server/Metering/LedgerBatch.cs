@@ -93,7 +93,7 @@ internal sealed class LedgerBatch(
     }
 
     private async Task AdvanceAsync(
-        DbTransaction transaction, JournalStanding standing, IReadOnlyList<JournaledCharge> batch, IReadOnlyList<ChargeRow> rows)
+        DbTransaction transaction, JournalStanding standing, IReadOnlyList<JournaledCharge> batch, List<ChargeRow> rows)
     {
         var range = (First: batch[0].Seq, Last: batch[^1].Seq);
         var digest = LedgerDigest.Of(standing.Digest, journal, range, rows.Select(row => row.Values));

@@ -128,8 +128,8 @@ internal static class LedgerStore
         DbTransaction transaction, JournalId journal, long epoch, (long First, long Last) range, int charges, byte[] digest, DateTimeOffset now)
     {
         await transaction.Connection!.ExecuteAsync(
-            InsertBatchSql, new { journal, range.First, range.Last, charges, digest, now }, transaction);
-        return await transaction.Connection!.ExecuteAsync(AdvanceSql, new { journal, epoch, range.Last, digest }, transaction) == 1;
+            InsertBatchSql, new { journal, first = range.First, last = range.Last, charges, digest, now }, transaction);
+        return await transaction.Connection!.ExecuteAsync(AdvanceSql, new { journal, epoch, last = range.Last, digest }, transaction) == 1;
     }
 
     public static Task QuarantineAsync(DbTransaction transaction, JournalId journal, JournaledCharge charge, string reason, DateTimeOffset now) =>
