@@ -14,7 +14,7 @@ internal sealed class AdminQuery
     public const int DefaultLimit = 50;
     public const int MaxLimit = 1000;
 
-    private readonly Dictionary<string, string> _given = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, List<string>> _given = new(StringComparer.Ordinal);
     private readonly HashSet<string> _asked = new(StringComparer.Ordinal);
     private readonly List<FieldError> _errors = [];
 
@@ -28,8 +28,20 @@ internal sealed class AdminQuery
 
     public string? Text(string name)
     {
+        var values = All(name);
+        if (values.Count > 1)
+        {
+            Fail(name, $"{name} is given twice with different values.");
+        }
+
+        return values.Count == 0 ? null : values[0];
+    }
+
+    /// <summary>Every value of a parameter that may be given several times, each once.</summary>
+    public IReadOnlyList<string> All(string name)
+    {
         _asked.Add(name);
-        return _given.GetValueOrDefault(name);
+        return _given.TryGetValue(name, out var values) ? values : [];
     }
 
     public TenantId? Tenant(string name = "tenantId") => Id(name, value => new TenantId(value));
@@ -59,9 +71,10 @@ internal sealed class AdminQuery
             return null;
         }
 
-        if (!char.IsAsciiDigit(text.FirstOrDefault()) && Enum.TryParse<T>(text, ignoreCase: true, out var value))
+        // By name alone: TryParse would also take numbers and lists.
+        if (Enum.GetNames<T>().FirstOrDefault(n => n.Equals(text, StringComparison.OrdinalIgnoreCase)) is { } known)
         {
-            return value;
+            return Enum.Parse<T>(known);
         }
 
         Fail(name, $"{name} must be one of {string.Join(", ", Enum.GetNames<T>().Select(n => n.ToUpperInvariant()))}.");
@@ -86,6 +99,9 @@ internal sealed class AdminQuery
     }
 
     /// <summary><c>from</c> and <c>to</c>, or <c>period</c> in their place.</summary>
+    /// <remarks>
+    /// Charges are stamped in whole milliseconds, so a bound between two of them means the later one; the answer echoes it as such.
+    /// </remarks>
     /// <param name="required">False: an absent bound is open (the year 1, or the year 9999).</param>
     public TimeWindow Window(bool required)
     {
@@ -107,7 +123,7 @@ internal sealed class AdminQuery
             Fail("from", "from must not be after to.");
         }
 
-        return new(start, end);
+        return new(WholeMillisecond(start), WholeMillisecond(end));
     }
 
     public void Fail(string field, string message) => _errors.Add(new(field, message));
@@ -125,13 +141,8 @@ internal sealed class AdminQuery
 
     private void Add(string name, StringValues values)
     {
-        foreach (var value in values)
-        {
-            if (!_given.TryAdd(name, value ?? "") && _given[name] != value)
-            {
-                Fail(name, $"{name} is given twice with different values.");
-            }
-        }
+        var known = _given.TryGetValue(name, out var before) ? before : _given[name] = [];
+        known.AddRange(values.Select(value => value ?? "").Where(value => !known.Contains(value)).Distinct());
     }
 
     private DateTimeOffset Bound(
@@ -148,6 +159,14 @@ internal sealed class AdminQuery
         }
 
         return open;
+    }
+
+    private static DateTimeOffset WholeMillisecond(DateTimeOffset instant)
+    {
+        var beyond = instant.UtcTicks % TimeSpan.TicksPerMillisecond;
+        return beyond == 0 || instant.UtcTicks > DateTimeOffset.MaxValue.UtcTicks - TimeSpan.TicksPerMillisecond
+            ? instant
+            : instant.AddTicks(TimeSpan.TicksPerMillisecond - beyond);
     }
 
     private T Accept<T>(string name, (T Value, string? Problem) parsed)
