@@ -1,3 +1,4 @@
+using System.Buffers;
 using Dvara.Providers.EventStream;
 
 namespace Dvara.Providers.OpenAI;
@@ -10,6 +11,8 @@ internal sealed class WholeAnswerScan : IDisposable
 {
     /// <summary>Bytes of all that is kept.</summary>
     private const int KeptMax = 64 * 1024;
+
+    private static readonly SearchValues<byte> Marks = SearchValues.Create("\"{}[],"u8);
 
     private readonly PooledBuffer _kept = new();
     private readonly PooledBuffer _member = new();
@@ -72,7 +75,7 @@ internal sealed class WholeAnswerScan : IDisposable
     /// <summary>Number of bytes up to and with the next one that means something between strings.</summary>
     private int ReadBetween(ReadOnlySpan<byte> bytes)
     {
-        var at = bytes.IndexOfAny("\"{}[],"u8);
+        var at = bytes.IndexOfAny(Marks);
         Keep(at < 0 ? bytes : bytes[..at]);
         if (at < 0)
         {
