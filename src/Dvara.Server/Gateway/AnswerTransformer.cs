@@ -105,7 +105,7 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
             return Pass(answer, new MeteredStream(body, head.Span, new OpenAiWholeMeter(_call.Endpoint, attempt.Intent.Model), attempt, events: false, clock));
         }
 
-        var facts = OpenAiAnswer.Read(head.Span, _call.Endpoint);
+        var facts = OpenAiAnswer.Read(head.Span, _call.Endpoint, attempt.Intent.Model);
         if (facts.Malformed)
         {
             await attempt.UnresolveAsync(Outcomes.UnreadableAnswer);
@@ -149,7 +149,7 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
     private async Task<bool> ReplaceFailureAsync(HttpContext httpContext, HttpResponseMessage answer, AnswerBody body)
     {
         var (head, _) = await ReadHeadAsync(body, answer.Content.Headers.ContentLength);
-        if (OpenAiAnswer.Read(head.Span, _call.Endpoint) is { Usage: not null } facts)
+        if (OpenAiAnswer.Read(head.Span, _call.Endpoint, attempt.Intent.Model) is { Usage: not null } facts)
         {
             await attempt.SettleAsync(facts, Outcomes.ProviderError);
         }

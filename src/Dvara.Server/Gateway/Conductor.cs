@@ -39,19 +39,22 @@ internal sealed class Conductor(Admission admission, Dispatcher dispatcher, Refu
 
         if (error is null)
         {
-            // :: Steps 4 to 8; a failure from here on has its row in the ledger.
+            // :: Steps 4 to 8; what was noted in the journal has its row in the ledger.
             error = await dispatcher.SendAsync(httpContext, call!);
         }
-        else if (caller is not null)
+
+        if (error is null)
+        {
+            return;
+        }
+
+        if (caller is not null && (call is null || error == GatewayErrors.LedgerUnavailable))
         {
             var request = RequestIdMiddleware.Of(httpContext);
             refusals.Record(request, new(caller.TenantId), new(caller.KeyId), endpoint.Path(), model, error.Status, error.Code);
         }
 
-        if (error is not null)
-        {
-            await RefuseAsync(httpContext, error);
-        }
+        await RefuseAsync(httpContext, error);
     }
 
     private static Task RefuseAsync(HttpContext httpContext, ApiError error)

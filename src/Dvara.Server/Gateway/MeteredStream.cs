@@ -73,7 +73,7 @@ internal sealed class MeteredStream : Stream
                 else
                 {
                     Pass(buffer.Span[..read]);
-                    await CheckpointWhenDueAsync();
+                    CheckpointWhenDue();
                 }
             }
             catch (AnswerBrokenException broken)
@@ -106,8 +106,10 @@ internal sealed class MeteredStream : Stream
 
     protected override void Dispose(bool disposing)
     {
+        // A read that is under way still writes through the meter; the forwarder ends it before it lets go of the answer.
         if (disposing)
         {
+            _meter.Dispose();
             _body.Dispose();
         }
 
@@ -121,15 +123,16 @@ internal sealed class MeteredStream : Stream
         _owed = _passed.WrittenMemory;
     }
 
-    private Task CheckpointWhenDueAsync()
+    private void CheckpointWhenDue()
     {
         if (_clock.GetElapsedTime(_checkpointed) < _checkpointEvery)
         {
-            return Task.CompletedTask;
+            return;
         }
 
+        // Not waited for: it bounds what a crash leaves unknown, and the client waits for its bytes.
         _checkpointed = _clock.GetTimestamp();
-        return _attempt.CheckpointAsync(_meter.Facts(estimate: true));
+        _ = _attempt.CheckpointAsync(_meter.Facts(estimate: true));
     }
 
     /// <summary>(6), (7), then (8): the rest is owed to the client only when its charge is durable.</summary>

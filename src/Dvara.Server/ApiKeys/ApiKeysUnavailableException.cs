@@ -1,0 +1,3 @@
+namespace Dvara.Server.ApiKeys;
+
+internal sealed class ApiKeysUnavailableException(string message, Exception? inner = null) : Exception(message, inner);
