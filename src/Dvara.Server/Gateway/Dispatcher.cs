@@ -69,6 +69,7 @@ internal sealed class Dispatcher(
             await EndAsync(httpContext, attempt, transformer, watch, result);
         }
 
+        transformer.Answer?.Release();
         return (transformer.Refusal, transformer.UsageRejected);
     }
 

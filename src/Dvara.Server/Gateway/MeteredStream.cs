@@ -91,6 +91,9 @@ internal sealed class MeteredStream : Stream
     /// <summary>The forwarder gave up before the end (the client's side broke): charges what is known.</summary>
     public Task AbandonAsync() => _ended ? Task.CompletedTask : EndAsync(Outcomes.ClientClosed);
 
+    /// <summary>The call is over. Apart from <see cref="Stream.Dispose()"/>, which the forwarder calls before the abandoned are charged.</summary>
+    public void Release() => _meter.Dispose();
+
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
@@ -106,10 +109,8 @@ internal sealed class MeteredStream : Stream
 
     protected override void Dispose(bool disposing)
     {
-        // A read that is under way still writes through the meter; the forwarder ends it before it lets go of the answer.
         if (disposing)
         {
-            _meter.Dispose();
             _body.Dispose();
         }
 

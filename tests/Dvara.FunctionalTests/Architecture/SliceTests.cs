@@ -64,12 +64,12 @@ public sealed class SliceTests
 
     private static IEnumerable<(string Type, string From, string To)> Uses() =>
         from type in AllTypes()
-        let from = SliceOf(type)
-        where from is not null
+        let user = SliceOf(type)
+        where user is not null
         from reference in ReferencesOf(type)
-        let to = SliceOf(reference)
-        where to is not null
-        select (type.FullName, from, to);
+        let used = SliceOf(reference)
+        where used is not null
+        select (type.FullName, user, used);
 
     private static IEnumerable<TypeDefinition> AllTypes() => Server.MainModule.GetTypes();
 

@@ -5,7 +5,6 @@ using System.Text.Json.Nodes;
 using Dvara.Testing;
 using OpenAI;
 using OpenAI.Chat;
-using OpenAI.Embeddings;
 using Xunit;
 
 namespace Dvara.FunctionalTests.Clients;

@@ -133,7 +133,7 @@ public sealed class ForwardingTests : IAsyncLifetime
     public async Task ProviderRefusal_KeepsStatusAndBody_WithoutTheCredential()
     {
         _upstream.Answer = (httpContext, _) => Recorded.WriteAsync(httpContext, "application/json",
-            Encoding.UTF8.GetBytes($$"""{"error":{"message":"Incorrect API key provided: {{FakeUpstream.Credential}}.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"""), 401);
+            Encoding.UTF8.GetBytes($$$"""{"error":{"message":"Incorrect API key provided: {{{FakeUpstream.Credential}}}.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"""), 401);
 
         using var answer = await _tenant.PostAsync("/v1/chat/completions", Chat);
 
@@ -157,7 +157,7 @@ public sealed class ForwardingTests : IAsyncLifetime
     public async Task LargeWholeAnswer_PassesByteForByte_AndIsMetered()
     {
         var vector = string.Join(',', Enumerable.Range(0, 400_000).Select(i => "0.0" + i));
-        var body = $$"""{"object":"list","data":[{"object":"embedding","index":0,"embedding":[{{vector}}]}],"model":"text-embedding-3-small","usage":{"prompt_tokens":77,"total_tokens":77}}""";
+        var body = $$$"""{"object":"list","data":[{"object":"embedding","index":0,"embedding":[{{{vector}}}]}],"model":"text-embedding-3-small","usage":{"prompt_tokens":77,"total_tokens":77}}""";
         Assert.True(body.Length > 3 << 20);
         _upstream.Answer = (httpContext, _) => Recorded.WriteAsync(httpContext, "application/json", Encoding.UTF8.GetBytes(body));
 

@@ -3,7 +3,6 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using Dvara.Testing;
-using Microsoft.AspNetCore.Http;
 using Xunit;
 
 namespace Dvara.FunctionalTests.Gateway;
