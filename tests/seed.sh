@@ -54,6 +54,7 @@ call mini.json chat/completions '{"model":"mock/gpt-4o-mini","messages":[{"role"
 call embedding.json embeddings '{"model":"mock/text-embedding-3-small","input":"Hello world","metadata":{"tags":{"Project":"apollo"},"mock":{"prompt_tokens":"11"}}}'
 
 april='from=2026-04-01T00:00:00Z&to=2026-04-30T23:59:59Z'
+admin prices.json "pricing?provider=mock&limit=200"
 admin costs.json "costs?tenantId=$tenant&$april"
 admin summary.json "costs/summary?tenantId=$tenant&$april&groupBy=provider,model"
 admin by-tag.json "costs/summary/by-tag?tenantId=$tenant&key=Project&$april"

@@ -1,5 +1,6 @@
 using Dvara.Domain;
 using Dvara.Providers;
+using Dvara.Providers.OpenAI;
 using Dvara.Server.ApiKeys;
 using Dvara.Server.Routing;
 
@@ -24,4 +25,10 @@ internal sealed record AdmittedCall
     public required IReadOnlyDictionary<string, string> Tags { get; init; }
 
     public string? IdempotencyKey { get; init; }
+
+    /// <summary>
+    /// True when only the answer's end tells what was produced: whole answers, and streams of models that hide their reasoning. They are
+    /// worth reading to the end when the client has left, and unresolved where that end does not come.
+    /// </summary>
+    public bool ToldAtEnd => !Facts.Stream || OpenAiModels.HideReasoning(Route.Model);
 }

@@ -42,8 +42,10 @@ internal sealed class Attempt(AdmittedCall call, Intent intent, Journal journal,
     public Task FailAsync(string outcome) => EndAsync(Charging.Fail(intent, EndOf(null, outcome)));
 
     /// <summary>(7) Nobody knows what the provider did; what it certainly received is the lower bound.</summary>
-    public Task UnresolveAsync(string outcome) =>
-        EndAsync(Charging.Unresolve(intent, EndOf(null, outcome), new TokenUsage { UncachedInput = InputTokens(), Source = UsageSource.Estimated }, prices.Current));
+    /// <param name="outcome">One of <see cref="Outcomes"/>.</param>
+    /// <param name="delivered">What of the answer came; null: nothing.</param>
+    public Task UnresolveAsync(string outcome, AnswerFacts? delivered = null) =>
+        EndAsync(Charging.Unresolve(intent, EndOf(delivered, outcome), Estimate(delivered), prices.Current));
 
     /// <summary>What an open stream has delivered so far; bounds what a crash leaves unknown.</summary>
     public Task CheckpointAsync(AnswerFacts soFar) => journal.CheckpointAsync(intent.AttemptId, soFar.Usage ?? Estimate(soFar));
@@ -68,12 +70,10 @@ internal sealed class Attempt(AdmittedCall call, Intent intent, Journal journal,
         ProviderRequestId = facts?.Id ?? ProviderRequestId,
     };
 
-    private TokenUsage Estimate(AnswerFacts facts) => new()
+    private TokenUsage Estimate(AnswerFacts? facts) => new()
     {
-        UncachedInput = InputTokens(),
-        Output = facts.EstimatedOutputTokens,
+        UncachedInput = TokenCounter.CountInput(intent.Model, call.Endpoint, call.Body.Span),
+        Output = facts?.EstimatedOutputTokens,
         Source = UsageSource.Estimated,
     };
-
-    private long InputTokens() => TokenCounter.CountInput(intent.Model, call.Endpoint, call.Body.Span);
 }

@@ -2,7 +2,6 @@ using System.IO.Pipelines;
 using Dvara.Domain;
 using Dvara.Domain.Metering;
 using Dvara.Providers;
-using Dvara.Providers.OpenAI;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Metering;
 using Dvara.Server.Pricing;
@@ -60,7 +59,7 @@ internal sealed class Dispatcher(
         httpContext.Request.Body = PipeReader.Create(body).AsStream();
         httpContext.Request.ContentLength = body.Length;
 
-        using var watch = new ClientWatch(httpContext, drain: !call.Facts.Stream || OpenAiModels.HideReasoning(call.Route.Model), drains);
+        using var watch = new ClientWatch(httpContext, drain: call.ToldAtEnd, drains);
         watch.StopAfter(TimeSpan.FromSeconds(options.FirstByteSeconds));
         var transformer = new AnswerTransformer(attempt, asks, watch, options, loop, clock);
         var result = await forwarder.SendAsync(httpContext, provider.Root, provider.Invoker, _config, transformer, watch.Stop);

@@ -5,6 +5,8 @@ internal sealed class DrainGate(GatewayOptions options)
 {
     private int _running;
 
+    public int Running => Volatile.Read(ref _running);
+
     public TimeSpan Bound { get; } = TimeSpan.FromSeconds(options.DrainSeconds);
 
     public bool TryEnter()

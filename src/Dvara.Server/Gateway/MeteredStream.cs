@@ -145,7 +145,15 @@ internal sealed class MeteredStream : Stream
 
         // Hosts that end a stream with its usage but without [DONE] have said everything; others were cut.
         var cut = broken ?? (_meter.Terminated || facts.Usage is not null ? null : Outcomes.StreamCut);
-        await _attempt.SettleAsync(facts, cut ?? (_meter.Failed ? Outcomes.ProviderError : null));
+        if (cut is not null && facts.Usage is null && _attempt.Call.ToldAtEnd)
+        {
+            await _attempt.UnresolveAsync(cut, facts);
+        }
+        else
+        {
+            await _attempt.SettleAsync(facts, cut ?? (_meter.Failed ? Outcomes.ProviderError : null));
+        }
+
         _owed = cut is null ? _meter.Tail : _events ? ErrorEvent(cut) : default;
     }
 

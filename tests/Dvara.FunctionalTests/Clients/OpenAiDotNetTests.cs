@@ -95,6 +95,17 @@ public sealed class OpenAiDotNetTests : IAsyncLifetime
         Assert.Equal("invalid_value", (string?)JsonNode.Parse(error.GetRawResponse()!.Content.ToString())!["error"]!["code"]);
     }
 
+    [Fact]
+    public async Task Readme_Snippet_IsCharged()
+    {
+        var (baseUrl, key) = ($"{_environment.BaseAddress}v1", _tenant.Key);
+
+        var client = new OpenAIClient(new ApiKeyCredential(key), new OpenAIClientOptions { Endpoint = new Uri(baseUrl) });
+        await client.GetChatClient("mock/gpt-4o").CompleteChatAsync("Hello");
+
+        Assert.Equal("mock", (string?)Assert.Single(await _tenant.CostsAsync())["provider"]);
+    }
+
     private OpenAIClient Client(string tags)
     {
         var options = Options();

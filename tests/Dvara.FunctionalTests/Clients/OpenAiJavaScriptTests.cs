@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Dvara.Testing;
 using Xunit;
@@ -48,13 +47,6 @@ public sealed class OpenAiJavaScriptTests
     {
         var clients = Path.Combine(Repository.Root, "tests", "clients");
         Assert.True(Directory.Exists(Path.Combine(clients, "node_modules")), "Run npm ci in tests/clients (tests/run.sh does).");
-        var start = new ProcessStartInfo("node", ["openai.mjs", .. arguments]) { WorkingDirectory = clients, RedirectStandardOutput = true, RedirectStandardError = true };
-        using var process = Process.Start(start)!;
-        var output = process.StandardOutput.ReadToEndAsync();
-        var errors = process.StandardError.ReadToEndAsync();
-        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
-        await process.WaitForExitAsync(patience.Token);
-        Assert.True(process.ExitCode == 0, await errors);
-        return JsonNode.Parse(await output)!;
+        return JsonNode.Parse(await Shell.RunAsync(clients, TimeSpan.FromMinutes(1), "node", ["openai.mjs", .. arguments]))!;
     }
 }

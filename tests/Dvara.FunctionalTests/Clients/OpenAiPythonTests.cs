@@ -10,10 +10,10 @@ namespace Dvara.FunctionalTests.Clients;
 public sealed class OpenAiPythonTests
 {
     private const string Whole =
-        """{"messages":[{"role":"user","content":"Grüße 👋"}],"model":"gpt-4o","user":"end-user-1","metadata":{"tags":{"Project":"apollo"}}}""";
+        """{"messages":[{"role":"user","content":"Grüße 👋"}],"model":"gpt-4o","user":"end-user-1","metadata":{"tags":{"project":"apollo"}}}""";
 
     private const string Streamed =
-        """{"messages":[{"role":"user","content":"Hi"}],"model":"gpt-4o","stream":true,"stream_options":{"include_usage":true},"metadata":{"tags":{"Project":"apollo"}}}""";
+        """{"messages":[{"role":"user","content":"Hi"}],"model":"gpt-4o","stream":true,"stream_options":{"include_usage":true},"metadata":{"tags":{"project":"apollo"}}}""";
 
     private const string Embedding = """{"input":"Hello world","model":"text-embedding-3-small","encoding_format":"base64"}""";
 
@@ -34,7 +34,7 @@ public sealed class OpenAiPythonTests
         var line = Assert.Single(await tenant.CostsAsync());
         Assert.Equal("SETTLED", (string?)line["state"]);
         Assert.Equal(endUser, (string?)line["endUser"]);
-        Assert.Equal(path == "embeddings" ? "{}" : """{"Project":"apollo"}""", line["tags"]!.ToJsonString());
+        Assert.Equal(path == "embeddings" ? "{}" : """{"project":"apollo"}""", line["tags"]!.ToJsonString());
         Assert.DoesNotContain("apollo", Assert.Single(upstream.Calls).Text, StringComparison.Ordinal);
     }
 
