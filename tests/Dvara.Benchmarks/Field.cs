@@ -27,11 +27,7 @@ internal sealed partial class Field : IAsyncDisposable
         var field = new Field { Data = Directory.CreateDirectory(Path.Combine(Repository.Root, "data", "benchmark-" + Guid.NewGuid().ToString("N"))).FullName };
         field.Upstream = await field.StartSelfAsync("upstream");
         field.Yarp = await field.StartSelfAsync("yarp", field.Upstream.ToString());
-        field.Gateway = await GatewayProcess.StartAsync(field.Data, new Dictionary<string, string?>
-        {
-            ["DVARA_OPENAI_BASE_URL"] = new Uri(field.Upstream, "v1").ToString(),
-            ["DVARA_OPENAI_API_KEY"] = "sk-benchmark",
-        });
+        await field.RestartAsync();
         var tenant = await field.PostAsync("/v1/admin/tenants", new JsonObject { ["name"] = "Benchmark" });
         field.Key = (string)(await field.PostAsync($"/v1/admin/tenants/{tenant["id"]}/keys", new JsonObject { ["name"] = "benchmark" }))["key"]!;
         return field;
@@ -46,6 +42,13 @@ internal sealed partial class Field : IAsyncDisposable
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         return (await MetricAsync("dotnet_gc_heap_total_allocated_bytes_total") - before) / (run.PerSecond * seconds);
     }
+
+    /// <summary>Starts the gateway on the folder that the last one left.</summary>
+    public async Task RestartAsync() => Gateway = await GatewayProcess.StartAsync(Data, new Dictionary<string, string?>
+    {
+        ["DVARA_OPENAI_BASE_URL"] = new Uri(Upstream, "v1").ToString(),
+        ["DVARA_OPENAI_API_KEY"] = "sk-benchmark",
+    });
 
     public double GatewayResidentMb() => Gateway.ResidentBytes / 1048576.0;
 

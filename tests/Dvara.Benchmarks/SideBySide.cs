@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
 using System.Text.RegularExpressions;
 
 namespace Dvara.Benchmarks;
@@ -46,6 +47,29 @@ internal static partial class SideBySide
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{sent,9:0} requests: {field.GatewayResidentMb():0} MB resident"));
         }
 
+        return 0;
+    }
+
+    /// <summary>Starts the gateway again and again on one data folder, each time until a call is answered.</summary>
+    public static async Task<int> MeasureStartAsync()
+    {
+        await using var field = await Field.StartAsync();
+        await field.Gateway.DisposeAsync();
+        var seconds = new List<double>();
+        for (var round = 0; round < 10; round++)
+        {
+            var started = Stopwatch.GetTimestamp();
+            await field.RestartAsync();
+            using var client = new HttpClient { BaseAddress = field.Gateway.BaseAddress };
+            client.DefaultRequestHeaders.Authorization = new("Bearer", field.Key);
+            using var answer = await client.PostAsync("/v1/chat/completions", new StringContent(Whole, Encoding.UTF8, "application/json"));
+            answer.EnsureSuccessStatusCode();
+            seconds.Add(Stopwatch.GetElapsedTime(started).TotalSeconds);
+            await field.Gateway.DisposeAsync();
+        }
+
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"start to first answered request: min {seconds.Min():0.00} s, median {Median(seconds):0.00} s, max {seconds.Max():0.00} s of {seconds.Count}"));
         return 0;
     }
 
