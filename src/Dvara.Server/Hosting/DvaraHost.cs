@@ -5,6 +5,7 @@ using Dvara.Server.Gateway;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Hosting.Idempotency;
 using Dvara.Server.Hosting.OpenApi;
+using Dvara.Server.Metering;
 using Dvara.Server.Storage;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -81,7 +82,8 @@ internal static class DvaraHost
         services.AddGateway();
         services.AddAdminTokens();
         services.AddAudit();
-        services.AddCosts();services.AddSingleton<Dvara.Server.Metering.LedgerWriter>();
+        services.AddMetering();
+        services.AddCosts();
     }
 
     private static void Map(WebApplication app)
@@ -92,6 +94,7 @@ internal static class DvaraHost
         app.MapInterfaceDescription();
         app.MapGateway();
         app.MapAdminTokens();
+        app.MapMetering();
         app.MapCosts();
         app.MapAudit();
     }
