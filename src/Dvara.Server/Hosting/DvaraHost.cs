@@ -5,6 +5,7 @@ using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Hosting.Idempotency;
 using Dvara.Server.Hosting.OpenApi;
 using Dvara.Server.Storage;
+using Dvara.Server.Tenants;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
@@ -76,6 +77,7 @@ internal static class DvaraHost
     private static void AddSlices(IServiceCollection services)
     {
         services.AddAdminTokens();
+        services.AddTenants();
         services.AddAudit();
         services.AddCosts();services.AddSingleton<Dvara.Server.Metering.LedgerWriter>();
     }
@@ -87,6 +89,7 @@ internal static class DvaraHost
         app.MapUnmatchedAdminPaths();
         app.MapInterfaceDescription();
         app.MapAdminTokens();
+        app.MapTenants();
         app.MapCosts();
         app.MapAudit();
     }
