@@ -7,6 +7,7 @@ using Dvara.Server.Hosting.Idempotency;
 using Dvara.Server.Hosting.OpenApi;
 using Dvara.Server.Metering;
 using Dvara.Server.Storage;
+using Dvara.Server.Tenants;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
@@ -79,11 +80,12 @@ internal static class DvaraHost
 
     private static void AddSlices(IServiceCollection services)
     {
-        services.AddGateway();
         services.AddAdminTokens();
         services.AddAudit();
+        services.AddTenants();
         services.AddMetering();
         services.AddCosts();
+        services.AddGateway();
     }
 
     private static void Map(WebApplication app)
@@ -92,10 +94,11 @@ internal static class DvaraHost
         app.MapTelemetry();
         app.MapUnmatchedAdminPaths();
         app.MapInterfaceDescription();
-        app.MapGateway();
         app.MapAdminTokens();
+        app.MapAudit();
+        app.MapTenants();
         app.MapMetering();
         app.MapCosts();
-        app.MapAudit();
+        app.MapGateway();
     }
 }
