@@ -4,6 +4,7 @@ using Dvara.Server.Costs;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Hosting.Idempotency;
 using Dvara.Server.Hosting.OpenApi;
+using Dvara.Server.Pricing;
 using Dvara.Server.Storage;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -77,6 +78,7 @@ internal static class DvaraHost
     {
         services.AddAdminTokens();
         services.AddAudit();
+        services.AddPricing();
         services.AddCosts();services.AddSingleton<Dvara.Server.Metering.LedgerWriter>();
     }
 
@@ -87,6 +89,7 @@ internal static class DvaraHost
         app.MapUnmatchedAdminPaths();
         app.MapInterfaceDescription();
         app.MapAdminTokens();
+        app.MapPricing();
         app.MapCosts();
         app.MapAudit();
     }
