@@ -6,6 +6,7 @@ using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Hosting.Idempotency;
 using Dvara.Server.Hosting.OpenApi;
 using Dvara.Server.Metering;
+using Dvara.Server.Pricing;
 using Dvara.Server.Storage;
 using Dvara.Server.Tenants;
 using Microsoft.AspNetCore.Authorization;
@@ -83,9 +84,11 @@ internal static class DvaraHost
         services.AddAdminTokens();
         services.AddAudit();
         services.AddTenants();
+        services.AddPricing();
         services.AddMetering();
         services.AddCosts();
         services.AddGateway();
+        services.AddCosts();services.AddSingleton<Dvara.Server.Metering.LedgerWriter>();
     }
 
     private static void Map(WebApplication app)
@@ -97,6 +100,7 @@ internal static class DvaraHost
         app.MapAdminTokens();
         app.MapAudit();
         app.MapTenants();
+        app.MapPricing();
         app.MapMetering();
         app.MapCosts();
         app.MapGateway();
