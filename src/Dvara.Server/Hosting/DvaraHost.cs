@@ -88,7 +88,6 @@ internal static class DvaraHost
         services.AddMetering();
         services.AddCosts();
         services.AddGateway();
-        services.AddCosts();services.AddSingleton<Dvara.Server.Metering.LedgerWriter>();
     }
 
     private static void Map(WebApplication app)
