@@ -1,4 +1,5 @@
 using Dvara.Server.AdminTokens;
+using Dvara.Server.ApiKeys;
 using Dvara.Server.Audit;
 using Dvara.Server.Costs;
 using Dvara.Server.Hosting.AdminApi;
@@ -76,6 +77,7 @@ internal static class DvaraHost
     private static void AddSlices(IServiceCollection services)
     {
         services.AddAdminTokens();
+        services.AddApiKeys();
         services.AddAudit();
         services.AddCosts();services.AddSingleton<Dvara.Server.Metering.LedgerWriter>();
     }
@@ -87,6 +89,7 @@ internal static class DvaraHost
         app.MapUnmatchedAdminPaths();
         app.MapInterfaceDescription();
         app.MapAdminTokens();
+        app.MapApiKeys();
         app.MapCosts();
         app.MapAudit();
     }
