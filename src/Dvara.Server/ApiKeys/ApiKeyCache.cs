@@ -47,6 +47,9 @@ internal sealed partial class ApiKeyCache
         changes.Subscribe(TenantDirectory.ChangeTopic, DropTenantAsync);
     }
 
+    /// <summary>Keys that are answered without a call, and those being asked for.</summary>
+    public int Count => _entries.Count;
+
     /// <summary>Looks a well-formed key up; a warm key costs no allocation and no call.</summary>
     /// <param name="key">Passed <see cref="ApiKeyFormat.IsWellFormed"/> already.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
