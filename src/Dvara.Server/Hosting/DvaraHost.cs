@@ -6,6 +6,7 @@ using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Hosting.Idempotency;
 using Dvara.Server.Hosting.OpenApi;
 using Dvara.Server.Storage;
+using Dvara.Server.Tenants;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
@@ -78,6 +79,7 @@ internal static class DvaraHost
     {
         services.AddAdminTokens();
         services.AddApiKeys();
+        services.AddTenants();
         services.AddAudit();
         services.AddCosts();services.AddSingleton<Dvara.Server.Metering.LedgerWriter>();
     }
@@ -90,6 +92,7 @@ internal static class DvaraHost
         app.MapInterfaceDescription();
         app.MapAdminTokens();
         app.MapApiKeys();
+        app.MapTenants();
         app.MapCosts();
         app.MapAudit();
     }

@@ -264,6 +264,9 @@ public sealed class AdminTokenTests
         return client;
     }
 
+    private static async Task<string> TenantAsync(GatewayEnvironment node, string name) =>
+        (await node.MakeTenantAsync(new { name })).GetProperty("id").GetString()!;
+
     private static async Task<string> MakeAsync(HttpClient admin, object request)
     {
         using var answer = await admin.PostAsJsonAsync(Path, request);
