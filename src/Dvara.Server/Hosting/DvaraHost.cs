@@ -1,4 +1,5 @@
 using Dvara.Server.AdminTokens;
+using Dvara.Server.ApiKeys;
 using Dvara.Server.Audit;
 using Dvara.Server.Costs;
 using Dvara.Server.Gateway;
@@ -84,6 +85,7 @@ internal static class DvaraHost
         services.AddAdminTokens();
         services.AddAudit();
         services.AddTenants();
+        services.AddApiKeys();
         services.AddPricing();
         services.AddMetering();
         services.AddCosts();
@@ -99,6 +101,7 @@ internal static class DvaraHost
         app.MapAdminTokens();
         app.MapAudit();
         app.MapTenants();
+        app.MapApiKeys();
         app.MapPricing();
         app.MapMetering();
         app.MapCosts();
