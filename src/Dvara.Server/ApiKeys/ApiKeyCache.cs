@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using Dvara.Server.Storage;
 using Dvara.Server.Tenants;
 
@@ -40,11 +41,14 @@ internal sealed partial class ApiKeyCache
     private readonly TimeProvider _clock;
     private readonly ILogger<ApiKeyCache> _logger;
 
-    public ApiKeyCache(IGrainFactory grains, ChangeFeed changes, ApiKeyUses uses, TimeProvider clock, ILogger<ApiKeyCache> logger)
+    public ApiKeyCache(
+        IGrainFactory grains, ChangeFeed changes, ApiKeyUses uses, TimeProvider clock, IMeterFactory meters, ILogger<ApiKeyCache> logger)
     {
         (_grains, _changes, _uses, _clock, _logger) = (grains, changes, uses, clock, logger);
         changes.Subscribe(ApiKeyStore.Topic, DropKeyAsync);
         changes.Subscribe(TenantDirectory.ChangeTopic, DropTenantAsync);
+        meters.Create("Dvara.ApiKeys").CreateObservableGauge(
+            "dvara.api_keys.cached", () => Count, "{key}", "Keys that this silo answers without a call, also those nobody has.");
     }
 
     /// <summary>Keys that are answered without a call, and those being asked for.</summary>
