@@ -7,7 +7,7 @@ namespace Dvara.Testing;
 public static class RawHttp
 {
     /// <param name="address">The server.</param>
-    /// <param name="bytes">The whole request as it goes over the wire (Latin-1).</param>
+    /// <param name="bytes">The whole request as it goes over the wire (Latin-1); it says <c>Connection: close</c>, or breaks a rule that makes the server close.</param>
     /// <param name="cancellationToken">Bounds the wait for the server to close.</param>
     /// <returns>Status (0: the server closed without an answer) and the text of the answer.</returns>
     public static async Task<(int Status, string Text)> SendAsync(Uri address, string bytes, CancellationToken cancellationToken)
@@ -16,7 +16,6 @@ public static class RawHttp
         await client.ConnectAsync(address.Host, address.Port, cancellationToken);
         var stream = client.GetStream();
         await stream.WriteAsync(Encoding.Latin1.GetBytes(bytes), cancellationToken);
-        client.Client.Shutdown(SocketShutdown.Send);
         using var answer = new MemoryStream();
         try
         {

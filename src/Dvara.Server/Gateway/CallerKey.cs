@@ -31,7 +31,9 @@ internal static class CallerKey
         var text = authorization.ToString();
         if (!text.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
         {
-            return (null, text.AsSpan().Trim().IsEmpty ? GatewayErrors.KeyRequired : GatewayErrors.InvalidKey);
+            // A client with an empty key sends the scheme alone, and the server trims it.
+            var nothing = text.Length == 0 || Scheme.AsSpan().TrimEnd().Equals(text, StringComparison.OrdinalIgnoreCase);
+            return (null, nothing ? GatewayErrors.KeyRequired : GatewayErrors.InvalidKey);
         }
 
         var bearer = text[Scheme.Length..];

@@ -143,8 +143,9 @@ internal sealed class MeteredStream : Stream
         _meter.Complete();
         var facts = _meter.Facts(estimate: true);
 
-        // Hosts that end a stream with its usage but without [DONE] have said everything; others were cut.
-        var cut = broken ?? (_meter.Terminated || facts.Usage is not null ? null : Outcomes.StreamCut);
+        // What breaks behind the terminating event breaks nothing; and hosts that end a stream with its usage but without [DONE] have
+        // said everything too. Others were cut.
+        var cut = _meter.Terminated ? null : broken ?? (facts.Usage is not null ? null : Outcomes.StreamCut);
         if (cut is not null && facts.Usage is null && _attempt.Call.ToldAtEnd)
         {
             await _attempt.UnresolveAsync(cut, facts);
@@ -154,7 +155,7 @@ internal sealed class MeteredStream : Stream
             await _attempt.SettleAsync(facts, cut ?? (_meter.Failed ? Outcomes.ProviderError : null));
         }
 
-        _owed = cut is null ? _meter.Tail : _events ? ErrorEvent(cut) : default;
+        _owed = cut is not null && _events ? (byte[])[.. _meter.Tail.Span, .. ErrorEvent(cut)] : _meter.Tail;
     }
 
     private byte[] ErrorEvent(string outcome) => Encoding.UTF8.GetBytes(

@@ -15,7 +15,8 @@ internal static class Logging
                 ["Logging:LogLevel:Default"] = "Information",
                 ["Logging:LogLevel:Microsoft"] = "Warning",
                 ["Logging:LogLevel:Orleans"] = "Warning",
-                ["Logging:LogLevel:Yarp"] = "Warning",
+                // Every provider that fails and every client that leaves is a stack trace there; here they are charges with an outcome.
+                ["Logging:LogLevel:Yarp"] = "Error",
                 // Two lines for every grain that is placed.
                 ["Logging:LogLevel:Polly"] = "Warning",
                 // Its warnings are about server GC, which a small node does not want.

@@ -89,19 +89,33 @@ public sealed class HostileUpstreamTests : IAsyncLifetime
     [Fact]
     public async Task Stream_ResetInTheMiddle_EndsInAnErrorEventWithoutDone_AndIsEstimated()
     {
+        // A reset overtakes what was sent before it: the line may break only when that has arrived.
+        var arrived = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _upstream.Answer = async (httpContext, _) =>
         {
             var stream = Recorded.ChatStream(usage: true);
             await Recorded.WriteAsync(httpContext, "text/event-stream", Encoding.UTF8.GetBytes(stream[..(stream.IndexOf(" can", StringComparison.Ordinal) + 2)]));
             await httpContext.Response.Body.FlushAsync();
+            await arrived.Task;
             httpContext.Abort();
         };
 
-        using var answer = await _tenant.PostAsync("/v1/chat/completions", Streamed);
-        var text = await answer.Content.ReadAsStringAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(Streamed, Encoding.UTF8, "application/json") };
+        using var answer = await _tenant.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync());
+        var text = "";
+        while (await reader.ReadLineAsync() is { } read)
+        {
+            text += read + "\n";
+            if (read.Contains(" How", StringComparison.Ordinal))
+            {
+                arrived.SetResult();
+            }
+        }
 
         Assert.DoesNotContain("[DONE]", text, StringComparison.Ordinal);
         var last = text.TrimEnd('\n').Split("\n\n")[^1];
+        Assert.StartsWith("data: {\"error\":", last, StringComparison.Ordinal);
         Assert.Equal("provider_error", (string?)JsonNode.Parse(last["data: ".Length..])!["error"]!["code"]);
         var line = Assert.Single(await _tenant.CostsAsync());
         Assert.Equal("ESTIMATED", (string?)line["state"]);
