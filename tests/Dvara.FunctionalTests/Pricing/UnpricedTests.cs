@@ -1,5 +1,4 @@
 using System.Net;
-using Dvara.Domain;
 using Dvara.Domain.Metering;
 using Dvara.FunctionalTests.Costs;
 using Dvara.Server.Storage;
