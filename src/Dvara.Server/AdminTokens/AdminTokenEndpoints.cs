@@ -1,6 +1,7 @@
 using Dvara.Domain;
 using Dvara.Server.Audit;
 using Dvara.Server.Hosting.AdminApi;
+using Dvara.Server.Tenants;
 
 namespace Dvara.Server.AdminTokens;
 
@@ -17,7 +18,7 @@ internal static class AdminTokenEndpoints
         tokens.MapDelete("/{id}", DeleteAsync).RequireScope("tokens:write").WithSummary("Delete an admin token; it stops working at once");
     }
 
-    private static async Task<IResult> CreateAsync(HttpContext httpContext, AdminTokenStore store, TimeProvider clock)
+    private static async Task<IResult> CreateAsync(HttpContext httpContext, AdminTokenStore store, TenantDirectory tenants, TimeProvider clock)
     {
         var (request, error) = await AdminJson.ReadAsync<TokenRequest>(httpContext);
         if (error is not null)
@@ -30,7 +31,8 @@ internal static class AdminTokenEndpoints
             return Gone();
         }
 
-        var (token, refusal) = request!.ToToken(maker, clock.GetUtcNow());
+        var tenantExists = request!.TenantId is { } tenant && await tenants.NameAsync(tenant, httpContext.RequestAborted) is not null;
+        var (token, refusal) = request.ToToken(maker, clock.GetUtcNow(), tenantExists);
         if (refusal is not null)
         {
             return refusal;

@@ -26,12 +26,15 @@ internal sealed record TokenRequest
     /// The token, or why not: 400 for what is malformed, then 403 for a scope that the maker lacks. Nobody can grant what they do not
     /// have: no scope, no tenant and no lifetime beyond the maker's own.
     /// </summary>
-    public (AdminToken? Token, ApiError? Error) ToToken(AdminToken maker, DateTimeOffset now)
+    /// <param name="maker">The token that makes it.</param>
+    /// <param name="now">The time of the request.</param>
+    /// <param name="tenantExists">Whether there is a tenant <see cref="TenantId"/>; without one it says nothing.</param>
+    public (AdminToken? Token, ApiError? Error) ToToken(AdminToken maker, DateTimeOffset now, bool tenantExists = true)
     {
         var errors = new List<FieldError>();
         CheckName(errors);
         var scopes = ReadScopes(errors);
-        var tenant = ReadTenant(maker, errors);
+        var tenant = ReadTenant(maker, tenantExists, errors);
         var expiresAt = ReadExpiry(maker, now, errors);
         if (errors.Count > 0)
         {
@@ -90,9 +93,9 @@ internal sealed record TokenRequest
         return Scopes.OfType<string>().ToHashSet();
     }
 
-    private TenantId? ReadTenant(AdminToken maker, List<FieldError> errors)
+    private TenantId? ReadTenant(AdminToken maker, bool tenantExists, List<FieldError> errors)
     {
-        if (maker.TenantId is null || TenantId is null || TenantId == maker.TenantId)
+        if (TenantId is null || (tenantExists && (maker.TenantId is null || TenantId == maker.TenantId)))
         {
             return TenantId ?? maker.TenantId;
         }

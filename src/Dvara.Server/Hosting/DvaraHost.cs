@@ -1,11 +1,15 @@
 using Dvara.Server.AdminTokens;
+using Dvara.Server.ApiKeys;
 using Dvara.Server.Audit;
 using Dvara.Server.Costs;
+using Dvara.Server.Gateway;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Hosting.Idempotency;
 using Dvara.Server.Hosting.OpenApi;
+using Dvara.Server.Metering;
 using Dvara.Server.Pricing;
 using Dvara.Server.Storage;
+using Dvara.Server.Tenants;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
@@ -34,9 +38,11 @@ internal static class DvaraHost
         var app = builder.Build();
         app.Lifetime.ApplicationStarted.Register(startUp.Finish);
         app.UseMiddleware<RequestIdMiddleware>();
+        app.UseMiddleware<TraceIdMiddleware>();
         app.UseListeners(settings.Listeners);
         app.UseErrorAnswers();
         app.UseDrain();
+        app.UseMiddleware<PathGuard>();
         app.UseRouting();
         app.UseMiddleware<AdminBodyLimit>();
         app.UseAuthentication();
@@ -78,8 +84,12 @@ internal static class DvaraHost
     {
         services.AddAdminTokens();
         services.AddAudit();
+        services.AddTenants();
+        services.AddApiKeys();
         services.AddPricing();
-        services.AddCosts();services.AddSingleton<Dvara.Server.Metering.LedgerWriter>();
+        services.AddMetering();
+        services.AddCosts();
+        services.AddGateway();
     }
 
     private static void Map(WebApplication app)
@@ -89,8 +99,12 @@ internal static class DvaraHost
         app.MapUnmatchedAdminPaths();
         app.MapInterfaceDescription();
         app.MapAdminTokens();
-        app.MapPricing();
-        app.MapCosts();
         app.MapAudit();
+        app.MapTenants();
+        app.MapApiKeys();
+        app.MapPricing();
+        app.MapMetering();
+        app.MapCosts();
+        app.MapGateway();
     }
 }

@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Dvara.Server.Gateway;
 using Dvara.Server.Hosting.AdminApi;
+using Dvara.Server.Routing;
 
 namespace Dvara.Server.Hosting;
 
@@ -38,6 +40,12 @@ internal sealed record DvaraSettings
     /// </summary>
     public DateTimeOffset? ClockStart { get; init; }
 
+    /// <summary>The upstream accounts.</summary>
+    public IReadOnlyList<ProviderConfig> Providers { get; init; } = [];
+
+    /// <summary>Bounds of the data plane (<c>Dvara:Gateway:*</c>).</summary>
+    public GatewayOptions Gateway { get; init; } = new();
+
     /// <summary>Where it listens.</summary>
     public required ListenerSettings Listeners { get; init; }
 
@@ -67,6 +75,8 @@ internal sealed record DvaraSettings
             SiloPort = ReadSiloPort(configuration["DVARA_SILO_PORT"], problems),
             AcceptLoss = configuration["DVARA_ACCEPT_LOSS"] == "1",
             ClockStart = ReadClock(configuration["DVARA_CLOCK_START"], problems),
+            Providers = ProviderSettings.Read(configuration, problems),
+            Gateway = GatewayOptions.Read(configuration, problems),
             Listeners = ListenerSettings.Read(configuration, problems),
             StopSeconds = ReadNumber(configuration, "Dvara:Hosting:StopSeconds", 30, 0, 3600, problems),
             Acknowledge = ReadChoice(configuration, "Dvara:Metering:Acknowledge", ["journal", "ledger"], problems),

@@ -4,7 +4,9 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using Dvara.Domain;
 using Dvara.Domain.Metering;
+using Dvara.Server.Audit;
 using Dvara.Server.Storage;
+using Dvara.Server.Tenants;
 using Dvara.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
@@ -56,9 +58,18 @@ internal sealed class CostsNode(GatewayEnvironment node) : IAsyncDisposable
         return error;
     }
 
-    /// <summary>A client whose token sees one tenant alone.</summary>
+    /// <summary>A client whose token sees one tenant alone. The tenant is made with its id: the API would choose another.</summary>
     public async Task<HttpClient> NarrowedAsync(TenantId tenant)
     {
+        if (await Service<TenantDirectory>().NameAsync(tenant, TestContext.Current.CancellationToken) is null)
+        {
+            var seeded = new TenantRequest { Name = "seeded" }.ToTenant(before: null, Now).Tenant! with { Id = tenant };
+            await Service<TenantStore>().InsertAsync(
+                seeded,
+                AuditEvent.BySystem(new FakeTimeProvider(Now), TenantAudit.Created, tenant, TenantAudit.Facts(seeded)),
+                TestContext.Current.CancellationToken);
+        }
+
         using var made = await node.Admin.PostAsJsonAsync("/v1/admin/tokens", new { name = $"narrow {tenant}", role = "viewer", tenantId = tenant.ToString() });
         Assert.Equal(HttpStatusCode.Created, made.StatusCode);
         var token = (await made.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("token").GetString();

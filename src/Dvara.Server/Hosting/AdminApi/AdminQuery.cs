@@ -22,7 +22,8 @@ internal sealed class AdminQuery
     {
         foreach (var (name, values) in query)
         {
-            Add(AdminJson.ToCamelCase(name), values);
+            // What stands behind a point is a key of the caller's own, such as metadata.cost_centre.
+            Add(name.Contains('.', StringComparison.Ordinal) ? name : AdminJson.ToCamelCase(name), values);
         }
     }
 
@@ -42,6 +43,24 @@ internal sealed class AdminQuery
     {
         _asked.Add(name);
         return _given.TryGetValue(name, out var values) ? values : [];
+    }
+
+    /// <summary>Every <c>name.key=value</c> by its key, which is the caller's own and stays as it is.</summary>
+    public IReadOnlyDictionary<string, string> Map(string name)
+    {
+        _asked.Add($"{name}.<key>");
+        var map = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var given in _given.Keys.Where(given => given.StartsWith($"{name}.", StringComparison.Ordinal)))
+        {
+            map[given[(name.Length + 1)..]] = _given[given][0];
+            if (_given[given].Count > 1)
+            {
+                Fail(given, $"{given} is given twice with different values.");
+            }
+        }
+
+        _asked.UnionWith(map.Keys.Select(key => $"{name}.{key}"));
+        return map;
     }
 
     public TenantId? Tenant(string name = "tenantId") => Id(name, value => new TenantId(value));
