@@ -35,21 +35,22 @@ internal sealed class ApiKeyRow
 
     public DateTimeOffset UpdatedAt { get; init; }
 
-    public static ApiKeyRow Of(ApiKey key, byte[] hash) => new()
+    /// <summary>The parameters of an insert or update; spelt as in the statements, since SQLite tells cases apart.</summary>
+    public static object Parameters(ApiKey key, byte[] hash) => new
     {
-        Id = key.Id,
-        TenantId = key.TenantId,
-        Name = key.Attributes.Name,
-        Hash = hash,
-        Prefix = key.Prefix,
-        Status = key.Status.Name(),
-        Hidden = key.Hidden,
-        Scopes = JsonSerializer.Serialize(key.Attributes.Scopes, AdminJson.Options),
-        Models = JsonSerializer.Serialize(key.Attributes.Models, AdminJson.Options),
-        Tags = JsonSerializer.Serialize(key.Attributes.Tags, AdminJson.Options),
-        ExpiresAt = key.Attributes.ExpiresAt,
-        CreatedAt = key.CreatedAt,
-        UpdatedAt = key.UpdatedAt,
+        id = key.Id,
+        tenantId = key.TenantId,
+        name = key.Attributes.Name,
+        hash,
+        prefix = key.Prefix,
+        status = key.Status.Name(),
+        hidden = key.Hidden,
+        scopes = JsonSerializer.Serialize(key.Attributes.Scopes, AdminJson.Options),
+        models = JsonSerializer.Serialize(key.Attributes.Models, AdminJson.Options),
+        tags = JsonSerializer.Serialize(key.Attributes.Tags, AdminJson.Options),
+        expiresAt = key.Attributes.ExpiresAt,
+        createdAt = key.CreatedAt,
+        updatedAt = key.UpdatedAt,
     };
 
     public ApiKey ToKey() => new()

@@ -171,7 +171,7 @@ internal sealed class ApiKeyStore(Database database)
     private static async Task InsertAsync(DbTransaction transaction, HashedKey key)
     {
         await FreeNameAsync(transaction, key.Key);
-        await transaction.Connection!.ExecuteAsync(InsertKey, ApiKeyRow.Of(key.Key, key.Hash.ToArray()), transaction);
+        await transaction.Connection!.ExecuteAsync(InsertKey, ApiKeyRow.Parameters(key.Key, key.Hash.ToArray()), transaction);
         // Somebody may have tried the key before it existed here: that answer is cached too.
         await ChangeFeed.AnnounceAsync(transaction, Topic, key.Hash.ToString());
     }
@@ -179,7 +179,7 @@ internal sealed class ApiKeyStore(Database database)
     private static async Task ApplyAsync(DbTransaction transaction, ApiKeyChange change, byte[] hash)
     {
         await FreeNameAsync(transaction, change.Key);
-        await transaction.Connection!.ExecuteAsync(UpdateKey, ApiKeyRow.Of(change.Key, hash), transaction);
+        await transaction.Connection!.ExecuteAsync(UpdateKey, ApiKeyRow.Parameters(change.Key, hash), transaction);
         await ChangeFeed.AnnounceAsync(transaction, Topic, Convert.ToHexStringLower(hash));
         if (change.Successor is { } successor)
         {

@@ -16,6 +16,8 @@ internal static class Logging
                 ["Logging:LogLevel:Microsoft"] = "Warning",
                 ["Logging:LogLevel:Orleans"] = "Warning",
                 ["Logging:LogLevel:Yarp"] = "Warning",
+                // Two lines for every grain that is placed.
+                ["Logging:LogLevel:Polly"] = "Warning",
                 // Its warnings are about server GC, which a small node does not want.
                 ["Logging:LogLevel:Orleans.Runtime.Silo"] = "Error",
                 // Reports the machine's uptime as a stall at every start.

@@ -4,7 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Dvara.Domain;
 using Dvara.Server.ApiKeys;
-using Microsoft.Extensions.Time.Testing;
+using Dvara.Testing;
 using Xunit;
 
 namespace Dvara.FunctionalTests.ApiKeys;
@@ -19,7 +19,7 @@ public sealed class ApiKeyRoutesTests
     [Fact]
     public async Task Create_Answers201WithTheKeyOnceAndEveryField()
     {
-        await using var node = await KeysNode.StartAsync(new FakeTimeProvider(Start));
+        await using var node = await KeysNode.StartAsync(new StepClock(Start));
 
         using var answer = await node.SendAsync(HttpMethod.Post, node.Path(""), new
         {
@@ -127,7 +127,7 @@ public sealed class ApiKeyRoutesTests
     [Fact]
     public async Task Name_OfAnActiveKey_IsTakenUntilItEnds()
     {
-        var clock = new FakeTimeProvider(Start);
+        var clock = new StepClock(Start);
         await using var node = await KeysNode.StartAsync(clock);
         var first = await node.NewKeyAsync(new { name = "bot" });
         var other = await node.NewKeyAsync(new { name = "other" });
@@ -151,7 +151,7 @@ public sealed class ApiKeyRoutesTests
     [Fact]
     public async Task Patch_ChangesWhatItNames_AndNothingElse()
     {
-        await using var node = await KeysNode.StartAsync(new FakeTimeProvider(Start));
+        await using var node = await KeysNode.StartAsync(new StepClock(Start));
         var made = await node.NewKeyAsync(new
         {
             name = "bot",
@@ -230,7 +230,7 @@ public sealed class ApiKeyRoutesTests
     [Fact]
     public async Task Rotate_GivesANewKeyWithTheSameAttributes_AndTheOldOneWorksUntilTheOverlapEnds()
     {
-        var clock = new FakeTimeProvider(Start);
+        var clock = new StepClock(Start);
         await using var node = await KeysNode.StartAsync(clock);
         var old = await node.NewKeyAsync(new { name = "bot", scopes = new[] { "models:read" }, models = new[] { "gpt-4o" }, tags = new { team = "a" } });
 
@@ -270,7 +270,7 @@ public sealed class ApiKeyRoutesTests
     [Fact]
     public async Task Rotate_WithoutABody_OverlapsByADay()
     {
-        await using var node = await KeysNode.StartAsync(new FakeTimeProvider(Start));
+        await using var node = await KeysNode.StartAsync(new StepClock(Start));
         var old = await node.NewKeyAsync(new { name = "bot" });
 
         await node.PostAsync($"/{old.Text("id")}/rotate", null, HttpStatusCode.Created);
