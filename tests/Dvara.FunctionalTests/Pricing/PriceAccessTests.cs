@@ -140,6 +140,7 @@ public sealed class PriceAccessTests
         (await node.GetAsync("/nothing")).Refuses(HttpStatusCode.NotFound, "not_found");
         (await node.SendAsync(HttpMethod.Delete, $"/{Guid.NewGuid()}")).Refuses(HttpStatusCode.NotFound, "not_found");
         (await node.PostAsync(Price(more: ("inputPerMillionUsd", -1)))).Refuses(HttpStatusCode.BadRequest, "validation_error", "inputPerMillionUsd");
+        (await node.PostAsync(Price(more: ("tenantId", Guid.NewGuid().ToString())))).Refuses(HttpStatusCode.BadRequest, "validation_error", "tenantId");
         (await node.PostAsync(Price(more: ("currency", "USDD")))).Refuses(HttpStatusCode.BadRequest, "validation_error", "currency");
         Assert.Equal(HttpStatusCode.BadRequest, await PostAsync(node, "{\"provider\":\"a\",\"provider\":\"b\"}", "application/json"));
         Assert.Equal(HttpStatusCode.BadRequest, await PostAsync(node, "[1]", "application/json"));

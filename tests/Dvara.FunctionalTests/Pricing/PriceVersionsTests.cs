@@ -175,14 +175,17 @@ public sealed class PriceVersionsTests
     {
         await using var node = await PricingNode.StartAsync();
         var made = await node.PostAsync(Price(input: 1, more: ("tenantId", Acme.ToString())));
-        await node.SendAsync(HttpMethod.Put, $"/{made.Id}", new { inputPerMillionUsd = 2, outputPerMillionUsd = 2 });
-        await node.SendAsync(HttpMethod.Delete, $"/{made.Id}");
+        node.Clock.Advance(TimeSpan.FromSeconds(1));
+        var changed = await node.SendAsync(HttpMethod.Put, $"/{made.Id}", new { inputPerMillionUsd = 2, outputPerMillionUsd = 2 });
+        node.Clock.Advance(TimeSpan.FromMinutes(1));
+        await node.SendAsync(HttpMethod.Delete, $"/{changed.Id}");
         await node.PostAsync(Price(input: -1));
 
         using var trail = await node.Admin.GetAsync($"/v1/admin/audit/events?type=PRICING_UPDATED&tenantId={Acme}");
 
         var events = JsonDocument.Parse(await trail.Content.ReadAsStringAsync()).RootElement.GetProperty("items").EnumerateArray().ToList();
-        Assert.Equal(["changed", "opened"], events.Select(e => e.GetProperty("payload").GetProperty("action").GetString()));
-        Assert.Equal(2, events[0].GetProperty("payload").GetProperty("price").GetProperty("inputPerMillionUsd").GetDecimal());
+        Assert.Equal(["closed", "changed", "opened"], events.Select(e => e.GetProperty("payload").GetProperty("action").GetString()));
+        Assert.Equal(2, events[1].GetProperty("payload").GetProperty("price").GetProperty("inputPerMillionUsd").GetDecimal());
+        Assert.Equal("2026-04-15T12:01:06Z", events[0].GetProperty("payload").GetProperty("price").GetProperty("effectiveTo").GetString());
     }
 }

@@ -5,16 +5,17 @@ using System.Text;
 using System.Text.Json;
 using Dvara.Domain;
 using Dvara.Domain.Pricing;
+using Dvara.Server.Audit;
 using Dvara.Server.Pricing;
+using Dvara.Server.Tenants;
 using Dvara.Testing;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace Dvara.FunctionalTests.Pricing;
 
 /// <summary>A node whose clock stands still until it is moved, asked for prices over HTTP.</summary>
-internal sealed class PricingNode(GatewayEnvironment node, FakeTimeProvider clock) : IAsyncDisposable
+internal sealed class PricingNode(GatewayEnvironment node, StepClock clock) : IAsyncDisposable
 {
     public const string Path = "/v1/admin/pricing";
 
@@ -26,7 +27,7 @@ internal sealed class PricingNode(GatewayEnvironment node, FakeTimeProvider cloc
 
     public HttpClient Admin => node.Admin;
 
-    public FakeTimeProvider Clock => clock;
+    public StepClock Clock => clock;
 
     public DateTimeOffset Now => clock.GetUtcNow();
 
@@ -35,8 +36,11 @@ internal sealed class PricingNode(GatewayEnvironment node, FakeTimeProvider cloc
 
     public static async Task<PricingNode> StartAsync(string? dataDirectory = null)
     {
-        var clock = new FakeTimeProvider(Start);
-        return new(await GatewayEnvironment.StartAsync(clock: clock, dataDirectory: dataDirectory), clock);
+        var clock = new StepClock(Start);
+        var node = new PricingNode(await GatewayEnvironment.StartAsync(clock: clock, dataDirectory: dataDirectory), clock);
+        await node.SeedAsync(Acme);
+        await node.SeedAsync(Other);
+        return node;
     }
 
     public T Service<T>()
@@ -86,6 +90,17 @@ internal sealed class PricingNode(GatewayEnvironment node, FakeTimeProvider cloc
     }
 
     public ValueTask DisposeAsync() => node.DisposeAsync();
+
+    /// <summary>Makes a tenant with its id: the API would choose another.</summary>
+    private async Task SeedAsync(TenantId id)
+    {
+        if (await Service<TenantDirectory>().NameAsync(id, CancellationToken.None) is null)
+        {
+            var tenant = new TenantRequest { Name = "seeded" }.ToTenant(before: null, Start).Tenant! with { Id = id };
+            await Service<TenantStore>().InsertAsync(
+                tenant, AuditEvent.BySystem(clock, TenantAudit.Created, id, TenantAudit.Facts(tenant)), CancellationToken.None);
+        }
+    }
 
     private static async Task<Answer> SendAsync(HttpMethod method, string rest, HttpContent? content, string? ifMatch, HttpClient client)
     {
