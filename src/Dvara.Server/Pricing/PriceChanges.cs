@@ -147,7 +147,9 @@ internal sealed class PriceChanges(Database database, ChangeFeed changeFeed, Tim
                         await PriceStore.InsertAsync(transaction, version);
                     }
 
-                    await TellAsync(transaction, [.. opened.Select(version => Event(note, "imported", version))]);
+                    // One event is enough to mark the call's idempotency key.
+                    await TellAsync(transaction, [.. opened.Select((version, i) =>
+                        i == 0 ? Event(note, "imported", version) : Event(note, "imported", version) with { Claim = null })]);
                 }
 
                 return (prices, null);

@@ -139,9 +139,13 @@ internal sealed partial class PriceFields
     private string Text(string name, Regex shape, string rule)
     {
         var text = Text(name);
-        if (text is null || !shape.IsMatch(text))
+        if (text is null)
         {
-            Fail(name, text is null ? $"{name} is required." : $"{name} {rule}.");
+            Miss(name, $"{name} is required.");
+        }
+        else if (!shape.IsMatch(text))
+        {
+            Fail(name, $"{name} {rule}.");
         }
 
         return text ?? "";
@@ -149,13 +153,17 @@ internal sealed partial class PriceFields
 
     private long Missing(string name)
     {
-        // A problem with what was given has been told already.
-        if (Text(name) is null)
-        {
-            Fail(name, $"{name} is required: US dollars per million tokens, such as 2.5.");
-        }
-
+        Miss(name, $"{name} is required: US dollars per million tokens, such as 2.5.");
         return 0;
+    }
+
+    /// <summary>Unless a problem with what was given has been told already.</summary>
+    private void Miss(string name, string message)
+    {
+        if (!_errors.Exists(error => error.Field == name))
+        {
+            Fail(name, message);
+        }
     }
 
     /// <summary>USD per million tokens with 6 decimals is a whole number of pico-dollars per token.</summary>

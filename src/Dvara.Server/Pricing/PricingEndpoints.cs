@@ -2,6 +2,7 @@ using Dvara.Domain;
 using Dvara.Domain.Pricing;
 using Dvara.Server.Audit;
 using Dvara.Server.Hosting.AdminApi;
+using Dvara.Server.Tenants;
 using Microsoft.AspNetCore.Mvc;
 
 namespace Dvara.Server.Pricing;
@@ -23,7 +24,7 @@ internal static class PricingEndpoints
         prices.MapDelete("/{id}", DeleteAsync).RequireScope("pricing:write").WithSummary("End a price");
     }
 
-    private static async Task<IResult> CreateAsync(HttpContext httpContext, PriceChanges changes, TimeProvider clock)
+    private static async Task<IResult> CreateAsync(HttpContext httpContext, PriceChanges changes, TenantDirectory tenants, TimeProvider clock)
     {
         var (body, error) = await AdminJson.ReadObjectAsync(httpContext);
         if (error is not null)
@@ -32,10 +33,15 @@ internal static class PricingEndpoints
         }
 
         var fields = PriceFields.Of(body!);
-        var draft = Narrow(fields.ToDraft(), httpContext.Admin());
-        if (draft is null)
+        if (fields.ToDraft() is not { } asked)
         {
-            return fields.Errors.Count > 0 ? ApiError.Validation(fields.Errors) : NoSuchTenant();
+            return ApiError.Validation(fields.Errors);
+        }
+
+        if (Narrow(asked, httpContext.Admin()) is not { } draft
+            || (draft.TenantId is { } tenant && await tenants.NameAsync(tenant, httpContext.RequestAborted) is null))
+        {
+            return ApiError.Validation("tenantId", "No such tenant.");
         }
 
         var (version, refusal) = await changes.OpenAsync(draft, Note(httpContext, clock), httpContext.RequestAborted);
@@ -93,7 +99,7 @@ internal static class PricingEndpoints
         return Json(new { items, nextCursor = next, from = window.From, to = window.To });
     }
 
-    private static async Task<IResult> ImportAsync(HttpContext httpContext, PriceChanges changes, TimeProvider clock)
+    private static async Task<IResult> ImportAsync(HttpContext httpContext, PriceChanges changes, TenantDirectory tenants, TimeProvider clock)
     {
         var query = new AdminQuery(httpContext.Request.Query);
         var dryRun = query.Text("dryRun");
@@ -115,18 +121,42 @@ internal static class PricingEndpoints
 
         using var body = new MemoryStream();
         await httpContext.Request.Body.CopyToAsync(body, httpContext.RequestAborted);
-        var admin = httpContext.Admin();
         var (rows, errors) = PriceCsv.Read(body.ToArray());
-        var seen = rows.ConvertAll(row => (row.Number, Draft: Narrow(row.Draft, admin)));
-        errors.AddRange(seen.Where(row => row.Draft is null).Select(row => PriceImport.InRow(row.Number, new("tenantId", "No such tenant."))));
+        rows = await KnownTenantsAsync(httpContext, tenants, rows, errors);
         if (errors.Count > 0)
         {
             return PriceImport.Refuse(errors);
         }
 
-        var (prices, refusal) = await changes.ImportAsync(
-            seen.ConvertAll(row => new PriceRow(row.Number, row.Draft!)), dryRun == "true", Note(httpContext, clock), httpContext.RequestAborted);
+        var (prices, refusal) = await changes.ImportAsync(rows, dryRun == "true", Note(httpContext, clock), httpContext.RequestAborted);
         return refusal is not null ? refusal : Json(PriceImport.Of(dryRun == "true", prices!));
+    }
+
+    /// <summary>The rows as narrow as the caller; those of a tenant that it does not know become errors.</summary>
+    private static async Task<List<PriceRow>> KnownTenantsAsync(
+        HttpContext httpContext, TenantDirectory tenants, List<PriceRow> rows, List<FieldError> errors)
+    {
+        var known = new List<PriceRow>(rows.Count);
+        var exists = new Dictionary<TenantId, bool>();
+        foreach (var row in rows)
+        {
+            var draft = Narrow(row.Draft, httpContext.Admin());
+            if (draft?.TenantId is { } tenant && !exists.ContainsKey(tenant))
+            {
+                exists[tenant] = await tenants.NameAsync(tenant, httpContext.RequestAborted) is not null;
+            }
+
+            if (draft is null || (draft.TenantId is { } own && !exists[own]))
+            {
+                errors.Add(PriceImport.InRow(row.Number, new("tenantId", "No such tenant.")));
+            }
+            else
+            {
+                known.Add(row with { Draft = draft });
+            }
+        }
+
+        return known;
     }
 
     private static async Task<IResult> ReadAsync(string id, HttpContext httpContext, PriceStore store)
@@ -204,10 +234,10 @@ internal static class PricingEndpoints
         return version is not null && (version.Price.TenantId is null || httpContext.Admin().MaySee(version.Price.TenantId)) ? version : null;
     }
 
-    /// <summary>As narrow as the caller; null for a tenant that it does not know.</summary>
-    private static PriceDraft? Narrow(PriceDraft? draft, AdminActor admin)
+    /// <summary>As narrow as the caller; null for a foreign tenant, which is as unknown as one that does not exist.</summary>
+    private static PriceDraft? Narrow(PriceDraft draft, AdminActor admin)
     {
-        if (draft is null || admin.TenantId is null)
+        if (admin.TenantId is null)
         {
             return draft;
         }
@@ -216,9 +246,6 @@ internal static class PricingEndpoints
     }
 
     private static bool SeesTenant(HttpContext httpContext, TenantId? tenant) => tenant is null || httpContext.Admin().MaySee(tenant);
-
-    // A foreign tenant is as unknown as one that does not exist.
-    private static ApiError NoSuchTenant() => ApiError.Validation("tenantId", "No such tenant.");
 
     private static ApiError? RefuseCursor(string? cursor, string? position) => cursor is null || position is not null
         ? null
