@@ -1,3 +1,5 @@
+using Dvara.Server.AdminTokens;
+using Dvara.Server.Audit;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Storage;
 using Microsoft.AspNetCore.Authorization;
@@ -58,11 +60,13 @@ internal static class DvaraHost
 
     private static void AddSlices(IServiceCollection services)
     {
-        _ = services;
+        services.AddAdminTokens();
+        services.AddAudit();
     }
 
     private static void Map(WebApplication app)
     {
         app.MapGet("/healthz", () => Results.Text("ok"));
+        app.MapAdminTokens();
     }
 }
