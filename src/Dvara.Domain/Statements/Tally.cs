@@ -6,7 +6,7 @@ namespace Dvara.Domain.Statements;
 /// </summary>
 public readonly record struct Tally
 {
-    /// <summary>Billable attempts whose first row is billed here.</summary>
+    /// <summary>Requests with a billable attempt; the ledger says on each row whether it brings its request along.</summary>
     public long Requests { get; init; }
 
     public long InputTokens { get; init; }
@@ -31,7 +31,7 @@ public readonly record struct Tally
     /// <summary>Requests whose usage is known and whose price is not: in the tokens, not in the money.</summary>
     public long Unpriced { get; init; }
 
-    /// <summary>Requests whose outcome is unknown: neither in the tokens nor in the money.</summary>
+    /// <summary>Requests whose outcome is unknown: not in the money.</summary>
     public long Unresolved { get; init; }
 
     /// <summary>What the unresolved requests have cost at least. Part of no total.</summary>
