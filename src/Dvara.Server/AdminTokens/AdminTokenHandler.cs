@@ -1,5 +1,5 @@
-using System.Text.Encodings.Web;
 using System.Security.Claims;
+using System.Text.Encodings.Web;
 using Dvara.Server.Hosting.AdminApi;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
@@ -12,7 +12,7 @@ namespace Dvara.Server.AdminTokens;
 /// table, so a deleted token stops with the deletion; the data plane never comes here.
 /// </summary>
 internal sealed class AdminTokenHandler(
-    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory loggers, UrlEncoder encoder, AdminTokenStore store, TimeProvider clock)
+    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory loggers, UrlEncoder encoder, AdminTokenStore store, TokenUses uses, TimeProvider clock)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, loggers, encoder)
 {
     private const string BearerScheme = "Bearer ";
@@ -34,9 +34,13 @@ internal sealed class AdminTokenHandler(
             return Refuse("invalid_admin_token", "No such admin token.");
         }
 
-        return token.IsExpired(clock.GetUtcNow())
-            ? Refuse("admin_token_expired", $"The admin token expired at {Instants.Format(token.ExpiresAt!.Value)}.")
-            : AuthenticateResult.Success(new(new ClaimsPrincipal(new AdminIdentity(token.ToActor())), Scheme.Name));
+        if (token.IsExpired(clock.GetUtcNow()))
+        {
+            return Refuse("admin_token_expired", $"The admin token expired at {Instants.Format(token.ExpiresAt!.Value)}.");
+        }
+
+        uses.Note(token.Id);
+        return AuthenticateResult.Success(new(new ClaimsPrincipal(new AdminIdentity(token.ToActor())), Scheme.Name));
     }
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)

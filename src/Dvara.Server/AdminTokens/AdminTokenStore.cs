@@ -2,6 +2,7 @@ using System.Data.Common;
 using Dapper;
 using Dvara.Domain;
 using Dvara.Server.Audit;
+using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Storage;
 
 namespace Dvara.Server.AdminTokens;
@@ -14,6 +15,10 @@ internal sealed class AdminTokenStore(Database database)
         FROM admin_tokens
         """;
 
+    private const string ById = Columns + " WHERE id = @id";
+
+    private const string Owners = Columns + " WHERE role = 'owner'";
+
     private const string ByHash = Columns + " WHERE hash = @hash";
 
     private const string Newest = Columns + """
@@ -24,6 +29,13 @@ internal sealed class AdminTokenStore(Database database)
     private const string InsertToken = """
         INSERT INTO admin_tokens (id, name, hash, role, scopes, tenant_id, bootstrap, expires_at_ms, created_at_ms)
         VALUES (@id, @name, @hash, @role, @scopes, @tenantId, @bootstrap, @expiresAt, @createdAt)
+        """;
+
+    private const string DeleteToken = "DELETE FROM admin_tokens WHERE id = @id";
+
+    // Another node may have written a later use already.
+    private const string NoteUse = """
+        UPDATE admin_tokens SET last_used_ms = @at WHERE id = @id AND (last_used_ms IS NULL OR last_used_ms < @at)
         """;
 
     private const string CountTokens = "SELECT count(*) FROM admin_tokens";
@@ -39,6 +51,12 @@ internal sealed class AdminTokenStore(Database database)
     /// <summary>True once the installation has been started: its last owner cannot be deleted.</summary>
     public async Task<bool> AnyAsync(CancellationToken cancellationToken) =>
         await database.ReadAsync(c => c.QuerySingleAsync<long>(CountTokens), cancellationToken) > 0;
+
+    public async Task<AdminToken?> FindAsync(AdminTokenId id, CancellationToken cancellationToken)
+    {
+        var row = await database.ReadAsync(c => c.QuerySingleOrDefaultAsync<Row>(ById, new { id }), cancellationToken);
+        return row?.ToToken();
+    }
 
     /// <param name="tenantId">Only tokens narrowed to it; null: all.</param>
     /// <param name="before">Only tokens older than it.</param>
@@ -82,6 +100,49 @@ internal sealed class AdminTokenStore(Database database)
                 await AuditTrail.AppendAsync(transaction, created);
                 return true;
             },
+            cancellationToken);
+
+    public Task InsertAsync(AdminToken token, byte[] hash, AuditEvent created, CancellationToken cancellationToken) =>
+        database.WriteAsync(
+            WriteLane.Admin,
+            async transaction =>
+            {
+                await InsertAsync(transaction, token, hash, bootstrap: false);
+                await AuditTrail.AppendAsync(transaction, created);
+            },
+            cancellationToken);
+
+    /// <summary>Deletes a token. The decision sees what the transaction sees, so that two deletions cannot each leave the other as the last owner.</summary>
+    /// <param name="id">The token.</param>
+    /// <param name="refuse">Gets the token (null: no such) and every owner token; answers with the refusal, or null to go ahead.</param>
+    /// <param name="deleted">Makes the event of the deletion.</param>
+    /// <param name="cancellationToken">The caller went away.</param>
+    public Task<ApiError?> DeleteAsync(
+        AdminTokenId id,
+        Func<AdminToken?, IReadOnlyList<AdminToken>, ApiError?> refuse,
+        Func<AdminToken, AuditEvent> deleted,
+        CancellationToken cancellationToken) => database.WriteAsync(
+            WriteLane.Admin,
+            async transaction =>
+            {
+                var connection = transaction.Connection!;
+                var token = (await connection.QuerySingleOrDefaultAsync<Row>(ById, new { id }, transaction))?.ToToken();
+                var owners = await connection.QueryAsync<Row>(Owners, transaction: transaction);
+                if (refuse(token, [.. owners.Select(row => row.ToToken())]) is { } refusal)
+                {
+                    return refusal;
+                }
+
+                await connection.ExecuteAsync(DeleteToken, new { id }, transaction);
+                await AuditTrail.AppendAsync(transaction, deleted(token!));
+                return null;
+            },
+            cancellationToken);
+
+    public Task NoteUsesAsync(IReadOnlyList<KeyValuePair<AdminTokenId, DateTimeOffset>> uses, CancellationToken cancellationToken) =>
+        database.WriteAsync(
+            WriteLane.Admin,
+            transaction => transaction.Connection!.ExecuteAsync(NoteUse, uses.Select(use => new { id = use.Key, at = use.Value }), transaction),
             cancellationToken);
 
     private static Task<int> InsertAsync(DbTransaction transaction, AdminToken token, byte[] hash, bool bootstrap) =>

@@ -11,8 +11,9 @@ internal static class AdminTokensServiceCollectionExtensions
         AppContext.SetSwitch("Microsoft.AspNetCore.Authentication.SuppressAutoDefaultScheme", true);
         services.AddAuthentication().AddScheme<AuthenticationSchemeOptions, AdminTokenHandler>(AdminAuthorization.Scheme, configureOptions: null);
         services.AddSingleton<AdminTokenStore>();
-        services.AddSingleton<BootstrapToken>();
-        services.AddHostedService(provider => provider.GetRequiredService<BootstrapToken>());
+        services.AddSingleton<TokenUses>();
+        services.AddHostedService(provider => provider.GetRequiredService<TokenUses>());
+        services.AddHostedService<BootstrapToken>();
         return services;
     }
 }

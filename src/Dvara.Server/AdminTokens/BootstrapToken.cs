@@ -11,11 +11,8 @@ namespace Dvara.Server.AdminTokens;
 /// written to the data folder (mode 0600) and shown once.
 /// </summary>
 internal sealed class BootstrapToken(
-    AdminTokenStore store, DvaraSettings settings, DataDirectory directory, TimeProvider clock) : IHostedService
+    AdminTokenStore store, DvaraSettings settings, DataDirectory directory, StartUp startUp, TimeProvider clock) : IHostedService
 {
-    /// <summary>The secret, when this start made it; the start-up block prints it once.</summary>
-    public string? Made { get; private set; }
-
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         var token = NewOwner();
@@ -36,7 +33,7 @@ internal sealed class BootstrapToken(
         var secret = ReadOrMakeFile();
         if (await store.InsertFirstAsync(token, AdminToken.Hash(secret), created, cancellationToken))
         {
-            Made = secret;
+            startUp.NewAdminToken = secret;
         }
         else
         {

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Dvara.Domain;
 using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
+using Dvara.Server.Hosting.Idempotency;
 
 namespace Dvara.Server.Audit;
 
@@ -26,9 +27,13 @@ internal sealed record AuditEvent
     /// <summary>A JSON object. Never a key, a token or a prompt.</summary>
     public required string Payload { get; init; }
 
+    /// <summary>The <c>Idempotency-Key</c> under which it was asked for: marked, with the event, as having had its effect.</summary>
+    public IdempotencyClaim? Claim { get; init; }
+
     /// <summary>What an admin did with the call that is <paramref name="httpContext"/>.</summary>
     public static AuditEvent By(AdminActor actor, TimeProvider clock, HttpContext httpContext, string type, TenantId? tenant, object payload) =>
-        Of(clock.GetUtcNow(), type, tenant, actor.Id, httpContext.Response.Headers[RequestIdMiddleware.Header].ToString(), payload);
+        Of(clock.GetUtcNow(), type, tenant, actor.Id, httpContext.Response.Headers[RequestIdMiddleware.Header].ToString(), payload)
+            with { Claim = httpContext.Features.Get<IdempotencyClaim>() };
 
     /// <summary>What happened without anybody asking for it.</summary>
     public static AuditEvent BySystem(TimeProvider clock, string type, TenantId? tenant, object payload) =>

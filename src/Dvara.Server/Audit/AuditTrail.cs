@@ -1,4 +1,5 @@
 using System.Data.Common;
+using Dvara.Server.Hosting.Idempotency;
 
 namespace Dvara.Server.Audit;
 
@@ -7,6 +8,12 @@ internal static class AuditTrail
 {
     public static Task AppendAsync(DbTransaction transaction, AuditEvent auditEvent) => AppendAsync(transaction, [auditEvent]);
 
-    public static Task AppendAsync(DbTransaction transaction, IReadOnlyList<AuditEvent> events) =>
-        AuditStore.InsertAsync(transaction, events);
+    public static async Task AppendAsync(DbTransaction transaction, IReadOnlyList<AuditEvent> events)
+    {
+        await AuditStore.InsertAsync(transaction, events);
+        foreach (var claim in events.Select(e => e.Claim).OfType<IdempotencyClaim>())
+        {
+            await IdempotencyStore.MarkEffectAsync(transaction, claim);
+        }
+    }
 }

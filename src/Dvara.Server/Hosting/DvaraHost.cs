@@ -1,6 +1,8 @@
 using Dvara.Server.AdminTokens;
 using Dvara.Server.Audit;
 using Dvara.Server.Hosting.AdminApi;
+using Dvara.Server.Hosting.Idempotency;
+using Dvara.Server.Hosting.OpenApi;
 using Dvara.Server.Storage;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -19,19 +21,25 @@ internal static class DvaraHost
         var builder = WebApplication.CreateSlimBuilder(args);
         builder.WebHost.UseKestrelHttpsConfiguration();
         adjust?.Invoke(builder);
-        if (string.IsNullOrEmpty(builder.Configuration["URLS"]))
-        {
-            builder.WebHost.UseUrls("http://localhost:8080");
-        }
-
+        var startUp = new StartUp();
+        builder.AddOneLineLogging(startUp);
         var settings = DvaraSettings.Read(builder.Configuration);
+        builder.AddListeners(settings.Listeners);
+        builder.Services.AddSingleton(startUp);
         AddHosting(builder, settings);
         AddSlices(builder.Services);
 
         var app = builder.Build();
+        app.Lifetime.ApplicationStarted.Register(startUp.Finish);
         app.UseMiddleware<RequestIdMiddleware>();
+        app.UseListeners(settings.Listeners);
+        app.UseErrorAnswers();
+        app.UseDrain();
+        app.UseRouting();
+        app.UseMiddleware<AdminBodyLimit>();
         app.UseAuthentication();
         app.UseAuthorization();
+        app.UseMiddleware<IdempotencyMiddleware>();
         Map(app);
         return app;
     }
@@ -53,8 +61,14 @@ internal static class DvaraHost
         services.AddSingleton<CursorCodec>();
         services.AddSingleton<IAuthorizationHandler, ScopeHandler>();
         services.ConfigureHttpJsonOptions(options => AdminJson.Configure(options.SerializerOptions));
+        services.AddSingleton<IdempotencyStore>();
+        services.AddHealth();
+        services.AddTelemetry();
+        services.AddInterfaceDescription();
         services.AddAuthorization();
         services.AddAuthentication();
+        // The drain has its own bound; what is left after it (journal, ledger writer, silo) needs time of its own.
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(settings.StopSeconds + 30));
         builder.UseOrleans(silo => silo.UseLocalhostClustering(settings.SiloPort, gatewayPort: 0, clusterId: settings.ClusterId, serviceId: "dvara"));
     }
 
@@ -66,7 +80,11 @@ internal static class DvaraHost
 
     private static void Map(WebApplication app)
     {
-        app.MapGet("/healthz", () => Results.Text("ok"));
+        app.MapHealth();
+        app.MapTelemetry();
+        app.MapUnmatchedAdminPaths();
+        app.MapInterfaceDescription();
         app.MapAdminTokens();
+        app.MapAudit();
     }
 }
