@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dvara.Domain.Time;
 
 namespace Dvara.Domain.Statements;
@@ -42,6 +43,9 @@ public sealed record Statement
     public required DateTimeOffset CreatedAt { get; init; }
 
     public required StatementContents Contents { get; init; }
+
+    /// <summary>The number of the <paramref name="ordinal"/>th statement, from 1, of a month.</summary>
+    public static string NumberOf(BillingMonth month, long ordinal) => string.Create(CultureInfo.InvariantCulture, $"DV-{month}-{ordinal:D4}");
 
     /// <summary>The name of its files, without extension.</summary>
     public string FileName => Number ?? Id.ToString();

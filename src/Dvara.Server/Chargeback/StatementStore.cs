@@ -4,6 +4,7 @@ using Dvara.Domain;
 using Dvara.Domain.Statements;
 using Dvara.Domain.Time;
 using Dvara.Server.Audit;
+using Dvara.Server.Metering;
 using Dvara.Server.Storage;
 
 namespace Dvara.Server.Chargeback;
@@ -14,8 +15,8 @@ internal sealed record Closing(string Number, DateTimeOffset ClosedAt);
 /// <summary>A statement as it is stored: what finds it, and its representation.</summary>
 internal sealed record StoredStatement(StatementId Id, TenantId TenantId, StatementStatus Status, string FileName, byte[] Resource);
 
-/// <summary>The bytes of one download.</summary>
-internal sealed record StoredDocument(byte[] Bytes, string Sha256);
+/// <summary>Statements of a list, and whether it ended before its limit.</summary>
+internal sealed record StatementPage(IReadOnlyList<StoredStatement> Statements, bool More);
 
 /// <summary>Which statements a list shows; null: not asked.</summary>
 /// <param name="TenantId">Whose.</param>
@@ -27,11 +28,6 @@ internal sealed record StatementFilter(TenantId? TenantId, StatementStatus? Stat
 /// <summary>Closes months, and keeps statements. Nothing here is ever changed; the schema's triggers hold it.</summary>
 internal sealed class StatementStore(Database database)
 {
-    private const string CloseMonth = """
-        INSERT INTO closed_months (tenant_id, billing_month, closed_ms) VALUES (@tenant, @month, @now)
-        ON CONFLICT (tenant_id, billing_month) DO NOTHING
-        """;
-
     private const string GiveNumber = """
         INSERT INTO statement_numbers (billing_month, ordinal, tenant_id)
         SELECT @month, COALESCE(MAX(ordinal), 0) + 1, @tenant FROM statement_numbers WHERE billing_month = @month
@@ -69,7 +65,7 @@ internal sealed class StatementStore(Database database)
         """;
 
     private const string FindDocument = """
-        SELECT bytes, sha256 FROM statement_documents WHERE statement_id = @id AND format = @format
+        SELECT bytes FROM statement_documents WHERE statement_id = @id AND format = @format
         """;
 
     /// <summary>
@@ -82,11 +78,11 @@ internal sealed class StatementStore(Database database)
             async transaction =>
             {
                 var connection = transaction.Connection!;
-                var parameters = new { tenant, month = month.Value, now };
-                await connection.ExecuteAsync(CloseMonth, parameters, transaction);
+                var parameters = new { tenant, month = month.Value };
+                await LedgerStore.CloseMonthAsync(transaction, tenant, month, now);
                 await connection.ExecuteAsync(GiveNumber, parameters, transaction);
                 var row = await connection.QuerySingleAsync<ClosingRow>(FindClosing, parameters, transaction);
-                return new Closing(ClosedMonths.NumberOf(month, (int)row.Ordinal), row.ClosedAt);
+                return new Closing(Statement.NumberOf(month, row.Ordinal), row.ClosedAt);
             },
             cancellationToken);
 
@@ -98,8 +94,7 @@ internal sealed class StatementStore(Database database)
 
     /// <summary>Stores a statement with its documents and its audit event.</summary>
     /// <returns>False: the month's final statement was there already, and nothing was stored.</returns>
-    public async Task<bool> AddAsync(
-        Statement statement, byte[] resource, IEnumerable<StatementDocument> documents, AuditEvent auditEvent, CancellationToken cancellationToken)
+    public async Task<bool> AddAsync(PrintedStatement print, AuditEvent auditEvent, CancellationToken cancellationToken)
     {
         try
         {
@@ -114,6 +109,7 @@ internal sealed class StatementStore(Database database)
         async Task Insert(DbTransaction transaction)
         {
             var connection = transaction.Connection!;
+            var statement = print.Statement;
             await connection.ExecuteAsync(
                 InsertStatement,
                 new
@@ -126,10 +122,10 @@ internal sealed class StatementStore(Database database)
                     from = statement.Window.From,
                     to = statement.Window.To,
                     createdAt = statement.CreatedAt,
-                    resource,
+                    print.Resource,
                 },
                 transaction);
-            foreach (var document in documents)
+            foreach (var document in print.Documents)
             {
                 await connection.ExecuteAsync(
                     InsertDocument,
@@ -151,9 +147,9 @@ internal sealed class StatementStore(Database database)
     /// <param name="limit">Rows at most.</param>
     /// <param name="bytesMax">The page ends early when its statements are longer than this; one is always answered.</param>
     /// <param name="cancellationToken">The caller went away.</param>
-    public Task<IReadOnlyList<StoredStatement>> ListAsync(
+    public Task<StatementPage> ListAsync(
         StatementFilter filter, int limit, long bytesMax, CancellationToken cancellationToken) =>
-        database.ReadAsync<IReadOnlyList<StoredStatement>>(
+        database.ReadAsync(
             async connection =>
             {
                 var page = new List<StoredStatement>();
@@ -173,18 +169,18 @@ internal sealed class StatementStore(Database database)
                     bytesMax -= row.Resource.Length;
                     if (bytesMax < 0)
                     {
-                        break;
+                        return new StatementPage(page, More: true);
                     }
                 }
 
-                return page;
+                return new StatementPage(page, More: false);
             },
             cancellationToken);
 
-    public Task<StoredDocument?> FindDocumentAsync(StatementId id, DocumentFormat format, CancellationToken cancellationToken) =>
+    /// <summary>The bytes of a download. Every statement but a failed one has them.</summary>
+    public Task<byte[]> FindDocumentAsync(StatementId id, DocumentFormat format, CancellationToken cancellationToken) =>
         database.ReadAsync(
-            connection => connection.QuerySingleOrDefaultAsync<StoredDocument>(FindDocument, new { id, format = format.Extension }),
-            cancellationToken);
+            connection => connection.QuerySingleAsync<byte[]>(FindDocument, new { id, format = format.Extension }), cancellationToken);
 
     private static string NameOf(StatementStatus status) => status.ToString().ToUpperInvariant();
 

@@ -40,7 +40,7 @@ internal static partial class Instants
     public static (DateTimeOffset Instant, string? Problem) ParseEnd(string text)
     {
         var (instant, problem) = Parse(text);
-        return problem is null && LastSecond().IsMatch(text)
+        return problem is null && LastSecond().IsMatch(text) && DateTimeOffset.MaxValue - instant >= TimeSpan.FromSeconds(1)
             ? (instant.AddTicks(TimeSpan.TicksPerSecond - (instant.Ticks % TimeSpan.TicksPerSecond)), null)
             : (instant, problem);
     }
@@ -49,6 +49,8 @@ internal static partial class Instants
     public static (TimeWindow Window, string? Problem) ParsePeriod(string text) =>
         DateTimeOffset.TryParseExact(
             text, "yyyy-MM", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var first)
+        // The calendar ends with 9999: its last month has none after it.
+        && first.Year < DateTimeOffset.MaxValue.Year
             ? (TimeWindow.MonthOf(first), null)
             : (default, $"\"{Shorten(text)}\" is not a month; write it as 2026-04.");
 
