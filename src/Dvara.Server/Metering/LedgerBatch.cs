@@ -1,6 +1,7 @@
 using System.Data.Common;
 using Dvara.Domain;
 using Dvara.Domain.Metering;
+using Dvara.Domain.Statements;
 using Dvara.Domain.Time;
 
 namespace Dvara.Server.Metering;
@@ -72,8 +73,8 @@ internal sealed class LedgerBatch(
         return ChargeCounts.Of(charge.State, before, isCounted);
     }
 
-    /// <summary>The month of the intent; where that is closed, the one that is open now. Closed is closed.</summary>
-    private async Task<BillingMonth> BillingMonthAsync(
+    /// <summary>The month of the intent; where that is closed, the next open one. Closed is closed.</summary>
+    private static async Task<BillingMonth> BillingMonthAsync(
         DbTransaction transaction, Dictionary<TenantId, HashSet<int>> closed, Intent intent)
     {
         if (!closed.TryGetValue(intent.TenantId, out var months))
@@ -81,8 +82,7 @@ internal sealed class LedgerBatch(
             closed.Add(intent.TenantId, months = await LedgerStore.ReadClosedMonthsAsync(transaction, intent.TenantId));
         }
 
-        var month = BillingMonth.Of(intent.AttemptId.IntentTime);
-        return months.Contains(month.Value) ? BillingMonth.Of(clock.GetUtcNow()) : month;
+        return BillingCalendar.MonthOf(intent.AttemptId.IntentTime, months);
     }
 
     private async Task FeedRollupsAsync(DbTransaction transaction, List<ChargeRow> rows, CancellationToken cancellationToken)
