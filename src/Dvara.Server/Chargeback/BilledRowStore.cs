@@ -42,7 +42,7 @@ internal sealed class BilledRowStore(Database database)
     public Task AddUsedAsync(StatementSheet sheet, TenantId tenant, TimeWindow window, CancellationToken cancellationToken) =>
         AddAsync(sheet, UsedIn, new { tenant, first = FirstAttemptAt(window.From), end = FirstAttemptAt(window.To) }, cancellationToken);
 
-    private Task AddAsync(StatementSheet sheet, string sql, object parameters, CancellationToken cancellationToken) =>
+    private Task<bool> AddAsync(StatementSheet sheet, string sql, object parameters, CancellationToken cancellationToken) =>
         database.ReadAsync(
             async connection =>
             {

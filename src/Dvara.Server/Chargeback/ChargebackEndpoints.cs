@@ -108,7 +108,7 @@ internal static class ChargebackEndpoints
     private static async Task<IResult> ReadAsync(string id, HttpContext httpContext, StatementStore store)
     {
         var (statement, refusal) = await FindAsync(id, httpContext, store);
-        return refusal ?? Resource(statement!, StatusCodes.Status200OK);
+        return refusal is not null ? refusal : Resource(statement!, StatusCodes.Status200OK);
     }
 
     private static async Task<IResult> DownloadAsync(string id, DocumentFormat format, HttpContext httpContext, StatementStore store)
@@ -166,9 +166,9 @@ internal static class ChargebackEndpoints
     }
 
     /// <summary>The stored bytes, so that what is read and what is downloaded never differ.</summary>
-    private static IResult Resource(StoredStatement statement, int status) => new StoredJson(statement.Resource, status);
+    private static StoredJson Resource(StoredStatement statement, int status) => new StoredJson(statement.Resource, status);
 
-    private static IResult Page(IReadOnlyList<StoredStatement> items, string? nextCursor)
+    private static StoredJson Page(IReadOnlyList<StoredStatement> items, string? nextCursor)
     {
         var body = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(body, new JsonWriterOptions { Encoder = AdminJson.Options.Encoder }))

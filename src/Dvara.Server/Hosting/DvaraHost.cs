@@ -1,6 +1,7 @@
 using Dvara.Server.AdminTokens;
 using Dvara.Server.ApiKeys;
 using Dvara.Server.Audit;
+using Dvara.Server.Chargeback;
 using Dvara.Server.Costs;
 using Dvara.Server.Gateway;
 using Dvara.Server.Hosting.AdminApi;
@@ -89,6 +90,7 @@ internal static class DvaraHost
         services.AddPricing();
         services.AddMetering();
         services.AddCosts();
+        services.AddChargeback();
         services.AddGateway();
     }
 
@@ -105,6 +107,7 @@ internal static class DvaraHost
         app.MapPricing();
         app.MapMetering();
         app.MapCosts();
+        app.MapChargeback();
         app.MapGateway();
     }
 }

@@ -58,17 +58,17 @@ internal sealed class JournalStore : IDisposable
     private readonly SqliteConnection _writer;
     private readonly SqliteConnection _reader;
     private readonly Lock _reading = new();
-    private readonly Statement _begin;
-    private readonly Statement _commit;
-    private readonly Statement _rollback;
-    private readonly Statement _addIntent;
-    private readonly Statement _setDelivered;
-    private readonly Statement _dropIntent;
-    private readonly Statement _addCharge;
-    private readonly Statement _findPrunable;
-    private readonly Statement _prune;
-    private readonly Statement _markPruned;
-    private readonly Statement _checkpoint;
+    private readonly PreparedStatement _begin;
+    private readonly PreparedStatement _commit;
+    private readonly PreparedStatement _rollback;
+    private readonly PreparedStatement _addIntent;
+    private readonly PreparedStatement _setDelivered;
+    private readonly PreparedStatement _dropIntent;
+    private readonly PreparedStatement _addCharge;
+    private readonly PreparedStatement _findPrunable;
+    private readonly PreparedStatement _prune;
+    private readonly PreparedStatement _markPruned;
+    private readonly PreparedStatement _checkpoint;
 
     private JournalStore(string path, SqliteConnection writer, SqliteConnection reader)
     {
@@ -86,7 +86,7 @@ internal sealed class JournalStore : IDisposable
         _prune = new(writer, DeletePruned, "$through");
         _markPruned = new(writer, UpdatePruned, "$through");
         _checkpoint = new(writer, RunCheckpoint);
-        using var id = new Statement(writer, ReadId);
+        using var id = new PreparedStatement(writer, ReadId);
         Id = id.Row(row => new JournalId(new Guid(row.GetFieldValue<byte[]>(0), bigEndian: true)));
     }
 
@@ -123,14 +123,14 @@ internal sealed class JournalStore : IDisposable
     /// <summary>The last number given to an entry; the next is larger.</summary>
     public long LastSeq()
     {
-        using var last = new Statement(_writer, ReadLastSeq);
+        using var last = new PreparedStatement(_writer, ReadLastSeq);
         return last.Row(row => row.GetInt64(0));
     }
 
     /// <exception cref="JournalDamagedException">An entry does not match its checksum, or cannot be read.</exception>
     public IReadOnlyList<OpenIntent> ReadOpen() => Read(() =>
     {
-        using var intents = new Statement(_writer, ReadIntents);
+        using var intents = new PreparedStatement(_writer, ReadIntents);
         return intents.Rows(row =>
         {
             var seq = row.GetInt64(0);
@@ -145,7 +145,7 @@ internal sealed class JournalStore : IDisposable
     {
         lock (_reading)
         {
-            using var charges = new Statement(_reader, ReadChargesAfter, "$after", "$limit");
+            using var charges = new PreparedStatement(_reader, ReadChargesAfter, "$after", "$limit");
             return charges.Rows(
                 row =>
                 {
@@ -162,7 +162,7 @@ internal sealed class JournalStore : IDisposable
     {
         lock (_reading)
         {
-            using var count = new Statement(_reader, CountChargesAfter, "$after");
+            using var count = new PreparedStatement(_reader, CountChargesAfter, "$after");
             return count.Row(row => row.GetInt32(0), after);
         }
     }
@@ -172,7 +172,7 @@ internal sealed class JournalStore : IDisposable
     {
         lock (_reading)
         {
-            using var pruned = new Statement(_reader, ReadPrunedThrough);
+            using var pruned = new PreparedStatement(_reader, ReadPrunedThrough);
             return pruned.Row(row => row.GetInt64(0));
         }
     }
@@ -229,14 +229,14 @@ internal sealed class JournalStore : IDisposable
     /// <summary>Pages that hold something, free ones not counted.</summary>
     public long PagesInUse()
     {
-        using var pages = new Statement(_writer, ReadPages);
+        using var pages = new PreparedStatement(_writer, ReadPages);
         return pages.Row(row => row.GetInt64(0));
     }
 
     public void SetPagesMax(long pages)
     {
         // A pragma takes no parameter.
-        using var limit = new Statement(_writer, LimitPages + pages.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        using var limit = new PreparedStatement(_writer, LimitPages + pages.ToString(System.Globalization.CultureInfo.InvariantCulture));
         limit.Run();
     }
 
@@ -257,9 +257,9 @@ internal sealed class JournalStore : IDisposable
 
     private static void Prepare(string path, SqliteConnection connection)
     {
-        using var pragmas = new Statement(connection, Pragmas);
+        using var pragmas = new PreparedStatement(connection, Pragmas);
         pragmas.Run();
-        using var mark = new Statement(connection, ReadMark);
+        using var mark = new PreparedStatement(connection, ReadMark);
         switch (mark.Row(row => (row.GetInt64(0), row.GetInt64(1))))
         {
             case (0x44565241, 1):
@@ -274,10 +274,10 @@ internal sealed class JournalStore : IDisposable
 
     private static void Create(SqliteConnection connection)
     {
-        using var begin = new Statement(connection, "BEGIN IMMEDIATE");
-        using var schema = new Statement(connection, Schema);
-        using var head = new Statement(connection, InsertHead, "$id");
-        using var commit = new Statement(connection, "COMMIT");
+        using var begin = new PreparedStatement(connection, "BEGIN IMMEDIATE");
+        using var schema = new PreparedStatement(connection, Schema);
+        using var head = new PreparedStatement(connection, InsertHead, "$id");
+        using var commit = new PreparedStatement(connection, "COMMIT");
         begin.Run();
         schema.Run();
         head.Run(Guid.CreateVersion7().ToByteArray(bigEndian: true));

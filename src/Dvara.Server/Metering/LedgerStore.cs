@@ -91,7 +91,7 @@ internal static class LedgerStore
         WHERE @before IS NULL OR id < @before ORDER BY id DESC LIMIT @limit
         """;
 
-    public static Statement InsertCharge(DbTransaction transaction) => new(transaction, InsertChargeSql, ChargeParameters);
+    public static PreparedStatement InsertCharge(DbTransaction transaction) => new(transaction, InsertChargeSql, ChargeParameters);
 
     public static async Task<ChargeState?> ReadStateBeforeAsync(DbTransaction transaction, AttemptId attempt, int revision) =>
         await transaction.Connection!.QuerySingleOrDefaultAsync<string>(ReadStateBeforeSql, new { attempt, revision }, transaction) is { } state
@@ -155,7 +155,7 @@ internal static class LedgerStore
     /// <summary>The rows of a batch, column by column, as they stand in the ledger now.</summary>
     public static List<object?[]> ReadCharges(DbConnection connection, JournalId journal, long first, long last)
     {
-        using var read = new Statement(connection, ReadChargesSql, "@journal", "@first", "@last");
+        using var read = new PreparedStatement(connection, ReadChargesSql, "@journal", "@first", "@last");
         return read.Rows(
             row =>
             {

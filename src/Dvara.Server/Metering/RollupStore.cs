@@ -88,7 +88,7 @@ internal static class RollupStore
         CancellationToken cancellationToken)
     {
         string[] columns = [.. keys, .. Measures];
-        using var add = new Statement(transaction, sql, [.. columns.Select(column => "@" + column)]);
+        using var add = new PreparedStatement(transaction, sql, [.. columns.Select(column => "@" + column)]);
         var values = new object?[columns.Length];
         foreach (var (key, sum) in sums)
         {

@@ -94,6 +94,6 @@ internal sealed class PdfPages
     {
         using var font = _type.Font(style);
         using var paint = new SKPaint { Color = style.Color, IsAntialias = true };
-        canvas.DrawText(text, x, baseline, font, paint);
+        canvas.DrawText(text, x, baseline, SKTextAlign.Left, font, paint);
     }
 }

@@ -17,6 +17,9 @@ internal sealed class PdfType : IDisposable
 
     private readonly SKTypeface _regular = Load("Inter-Regular.ttf");
     private readonly SKTypeface _strong = Load("Inter-SemiBold.ttf");
+    private readonly SKFont _glyphs;
+
+    public PdfType() => _glyphs = new SKFont(_regular);
 
     public SKFont Font(PdfStyle style) => new(style.Strong ? _strong : _regular, style.Size)
     {
@@ -46,11 +49,11 @@ internal sealed class PdfType : IDisposable
                     clean.Append(' ');
                     break;
                 case UnicodeCategory.Format:
-                case UnicodeCategory.NonSpacingMark when !_regular.ContainsGlyph(rune.Value):
+                case UnicodeCategory.NonSpacingMark when !_glyphs.ContainsGlyph(rune.Value):
                     incomplete = true;
                     break;
                 default:
-                    var known = _regular.ContainsGlyph(rune.Value);
+                    var known = _glyphs.ContainsGlyph(rune.Value);
                     incomplete |= !known;
                     clean.Append(known ? rune.ToString() : Box);
                     break;
@@ -96,6 +99,7 @@ internal sealed class PdfType : IDisposable
 
     public void Dispose()
     {
+        _glyphs.Dispose();
         _regular.Dispose();
         _strong.Dispose();
     }

@@ -3,21 +3,21 @@ using System.Data.Common;
 namespace Dvara.Server.Metering;
 
 /// <summary>One prepared statement, used again and again with other values. Parameters are bound in the order of their names.</summary>
-internal sealed class Statement : IDisposable
+internal sealed class PreparedStatement : IDisposable
 {
     private readonly DbCommand _command;
 
-    public Statement(DbConnection connection, string sql, params ReadOnlySpan<string> parameters)
+    public PreparedStatement(DbConnection connection, string sql, params ReadOnlySpan<string> parameters)
         : this(connection, null, sql, parameters)
     {
     }
 
-    public Statement(DbTransaction transaction, string sql, params ReadOnlySpan<string> parameters)
+    public PreparedStatement(DbTransaction transaction, string sql, params ReadOnlySpan<string> parameters)
         : this(transaction.Connection!, transaction, sql, parameters)
     {
     }
 
-    private Statement(DbConnection connection, DbTransaction? transaction, string sql, ReadOnlySpan<string> parameters)
+    private PreparedStatement(DbConnection connection, DbTransaction? transaction, string sql, ReadOnlySpan<string> parameters)
     {
         _command = connection.CreateCommand();
         _command.Transaction = transaction;
