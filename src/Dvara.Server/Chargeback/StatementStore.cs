@@ -122,14 +122,14 @@ internal sealed class StatementStore(Database database)
                     from = statement.Window.From,
                     to = statement.Window.To,
                     createdAt = statement.CreatedAt,
-                    print.Resource,
+                    resource = print.Resource,
                 },
                 transaction);
             foreach (var document in print.Documents)
             {
                 await connection.ExecuteAsync(
                     InsertDocument,
-                    new { id = statement.Id, format = document.Format.Extension, document.Sha256, document.Bytes },
+                    new { id = statement.Id, format = document.Format.Extension, sha256 = document.Sha256, bytes = document.Bytes },
                     transaction);
             }
 
