@@ -25,7 +25,7 @@ public sealed class SeedTests : IAsyncLifetime
     public void Walk_AgreesToTheLastPicoDollar()
     {
         var prices = Read("prices.json")["items"]!.AsArray().ToDictionary(p => (string)p!["model"]!, p => p!);
-        decimal Rate(string model, string side) => decimal.Parse((string)prices[model][side]!, CultureInfo.InvariantCulture) / 1_000_000m;
+        decimal Rate(string model, string side) => Usd(prices[model][side]) / 1_000_000m;
         decimal Cost(string model, int input, int output) => (input * Rate(model, "inputPerMillionUsd")) + (output * Rate(model, "outputPerMillionUsd"));
 
         var large = Cost("gpt-4o", 1000, 500) + Cost("gpt-4o", 2000, 1000);
