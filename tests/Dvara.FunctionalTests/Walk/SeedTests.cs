@@ -61,7 +61,8 @@ public sealed class SeedTests : IAsyncLifetime
         var summary = Read("summary.json");
         Assert.Equal(total, Usd(summary["totalCostUsd"]));
         Assert.Equal(4, (int)summary["requestCount"]!);
-        Assert.Equal("2026-04-30T23:59:59Z", (string?)summary["to"]);
+        // 23:59:59 means midnight; the window that was understood is echoed.
+        Assert.Equal("2026-05-01T00:00:00Z", (string?)summary["to"]);
         Assert.Equal(byModel, summary["groups"]!.AsArray().ToDictionary(g => (string)g!["key"]!["model"]!, g => Usd(g!["totalCostUsd"])));
         Assert.All(summary["groups"]!.AsArray(), group => Assert.Equal("mock", (string?)group!["key"]!["provider"]));
     }
