@@ -7,6 +7,19 @@ cd "$(dirname "$0")/.."
 suites=("${@:-unit functional}")
 read -ra suites <<<"${suites[*]}"
 
+# Programs that the tests run. Where one is missing it comes from Debian's packages.
+need() {
+  command -v "$1" >/dev/null && return
+  local root=(); [ "$(id -u)" = 0 ] || root=(sudo)
+  "${root[@]}" apt-get update -qq && "${root[@]}" apt-get install -y -qq --no-install-recommends "${2:-$1}" >/dev/null
+}
+need curl && need jq && need git && need node nodejs && need npm || { echo "0 passed, 1 failed"; exit 1; }
+
+# The official JavaScript client, pinned by its lock file.
+if [ ! -d tests/clients/node_modules ] || [ tests/clients/package-lock.json -nt tests/clients/node_modules ]; then
+  (cd tests/clients && npm ci --no-audit --no-fund --silent) || { echo "0 passed, 1 failed"; exit 1; }
+fi
+
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 dotnet build Dvara.sln -c Release -v quiet || { echo "0 passed, 1 failed"; exit 1; }
 

@@ -60,3 +60,9 @@ public readonly record struct JournalId(Guid Value)
 {
     public override string ToString() => Value.ToString("D");
 }
+
+/// <summary>One admin token; the actor of what was done with it, also after it is gone.</summary>
+public readonly record struct AdminTokenId(Guid Value)
+{
+    public override string ToString() => Value.ToString("D");
+}

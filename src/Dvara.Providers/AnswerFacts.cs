@@ -14,6 +14,12 @@ public sealed record AnswerFacts
     /// <summary>True when parts exceeded their whole and were clamped; alarmed.</summary>
     public bool UsageClamped { get; init; }
 
+    /// <summary>True when a whole answer is not JSON of the expected shape: never passed on as a success.</summary>
+    public bool Malformed { get; init; }
+
+    /// <summary>True when the answer carries an error object, whatever its status said.</summary>
+    public bool HasError { get; init; }
+
     public string? Model { get; init; }
 
     /// <summary>The provider's own id of the answer.</summary>

@@ -15,6 +15,15 @@ public sealed record BodyPlan
     /// <summary>The value of <c>stream_options</c> where the client sent one.</summary>
     public Range? StreamOptions { get; init; }
 
+    /// <summary>The value of <c>stream_options.include_usage</c> where the client sent one.</summary>
+    public Range? IncludeUsage { get; init; }
+
+    /// <summary>The value of <c>max_tokens</c> where the client sent one, null included.</summary>
+    public Range? MaxTokens { get; init; }
+
+    /// <summary>The value of <c>max_completion_tokens</c> where the client sent one, null included.</summary>
+    public Range? MaxCompletionTokens { get; init; }
+
     /// <summary>Where a new first member may be inserted: right behind the opening brace.</summary>
     public required int FirstMember { get; init; }
 }

@@ -14,7 +14,10 @@ public sealed record RequestFacts
     /// <summary>The client's own output limit (the larger where it gave two); null: none.</summary>
     public long? OutputLimit { get; init; }
 
-    /// <summary><c>n</c> or <c>best_of</c>, whichever is larger; 1 where absent.</summary>
+    /// <summary>
+    /// Answers that the provider will write: <c>n</c> or <c>best_of</c>, whichever is larger, 1 where absent, times the prompts of a
+    /// completion. Multiplies the output limit.
+    /// </summary>
     public int Choices { get; init; } = 1;
 
     /// <summary><c>metadata.tags</c>; validated.</summary>
@@ -26,8 +29,14 @@ public sealed record RequestFacts
     /// <summary><c>metadata.mock</c>; only the mock provider reads it.</summary>
     public MockScript? Mock { get; init; }
 
-    /// <summary>UTF-8 bytes of every text that becomes input: an upper bound of byte-level BPE tokens.</summary>
+    /// <summary>
+    /// UTF-8 bytes of every text that becomes input, with an allowance for the frame of each message: an upper bound of byte-level BPE
+    /// tokens. Media are not in it.
+    /// </summary>
     public long InputTextBytes { get; init; }
+
+    /// <summary>Images, sounds and files among the input.</summary>
+    public int MediaParts { get; init; }
 
     /// <summary>Where the body must change before it goes upstream.</summary>
     public required BodyPlan Plan { get; init; }

@@ -1,1 +1,16 @@
-Console.WriteLine("Nothing to measure yet.");
+using Dvara.Benchmarks;
+
+// dotnet run -c Release --project tests/Dvara.Benchmarks                       the gateway beside bare YARP and the upstream alone
+// dotnet run -c Release --project tests/Dvara.Benchmarks -- memory 100000      memory of the gateway after so many requests
+// dotnet run -c Release --project tests/Dvara.Benchmarks -- start              start of a process to its first answered request
+// dotnet run -c Release --project tests/Dvara.Benchmarks -- lookup             whose key is this, first use and warm
+return args switch
+{
+    ["upstream"] => await BareUpstream.RunAsync(),
+    ["yarp", var target] => await BareYarp.RunAsync(target),
+    ["memory", var requests] => await SideBySide.MeasureMemoryAsync(int.Parse(requests, System.Globalization.CultureInfo.InvariantCulture)),
+    ["start"] => await SideBySide.MeasureStartAsync(),
+    ["lookup"] => await Lookup.RunAsync(),
+    [] => await SideBySide.RunAsync(),
+    _ => throw new ArgumentException("Known: no argument, or: memory <requests>, start, lookup"),
+};

@@ -38,8 +38,8 @@ public sealed record Price
     /// <summary>Pico-dollars per reasoning token; absent: <see cref="OutputRate"/>.</summary>
     public long? ReasoningRate { get; init; }
 
-    /// <summary>Charged once per attempt, with the output side.</summary>
-    public Usd PerRequest { get; init; }
+    /// <summary>Charged once per attempt, with the output side; absent: nothing.</summary>
+    public Usd? PerRequest { get; init; }
 
     /// <summary>The most output tokens the model can produce, where publicly known.</summary>
     public int? MaxOutputTokens { get; init; }

@@ -22,7 +22,7 @@ public static class Rating
             + Times(usage.CacheWrite, price.CacheWriteRate ?? price.InputRate);
         var output = Times(usage.Output, price.OutputRate)
             + Times(usage.Reasoning, price.ReasoningRate ?? price.OutputRate)
-            + price.PerRequest;
+            + (price.PerRequest ?? Usd.Zero);
         var cost = new Cost(input, output);
         _ = cost.Total.ToRowPicoUsd();
         return cost;

@@ -13,7 +13,7 @@ public readonly record struct TimeWindow(DateTimeOffset From, DateTimeOffset To)
     }
 
     /// <summary>True when the window is exactly one calendar month in UTC.</summary>
-    public bool IsCalendarMonth => MonthOf(From) == this;
+    public bool IsCalendarMonth => From.Year < DateTimeOffset.MaxValue.Year && MonthOf(From) == this;
 }
 
 /// <summary>A calendar month as a number that sorts: 202604 for April 2026.</summary>

@@ -5,8 +5,9 @@ namespace Dvara.Providers.EventStream;
 /// <summary>
 /// Stands between the provider's stream and the client: passes bytes on as they arrive, reads usage from a copy, hides what only the
 /// gateway asked for, and holds the terminating event back until the charge is durable. Not thread-safe; memory bounded by one event.
+/// Disposing gives its buffers back; nothing may be asked of it afterwards.
 /// </summary>
-public interface IStreamMeter
+public interface IStreamMeter : IDisposable
 {
     /// <summary>Feeds bytes of the provider; writes what the client may have now.</summary>
     void Feed(ReadOnlySpan<byte> upstream, IBufferWriter<byte> client);

@@ -1,5 +1,16 @@
+using Dvara.Server.AdminTokens;
+using Dvara.Server.ApiKeys;
+using Dvara.Server.Audit;
+using Dvara.Server.Chargeback;
+using Dvara.Server.Costs;
+using Dvara.Server.Gateway;
 using Dvara.Server.Hosting.AdminApi;
+using Dvara.Server.Hosting.Idempotency;
+using Dvara.Server.Hosting.OpenApi;
+using Dvara.Server.Metering;
+using Dvara.Server.Pricing;
 using Dvara.Server.Storage;
+using Dvara.Server.Tenants;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
@@ -17,19 +28,27 @@ internal static class DvaraHost
         var builder = WebApplication.CreateSlimBuilder(args);
         builder.WebHost.UseKestrelHttpsConfiguration();
         adjust?.Invoke(builder);
-        if (string.IsNullOrEmpty(builder.Configuration["URLS"]))
-        {
-            builder.WebHost.UseUrls("http://localhost:8080");
-        }
-
+        var startUp = new StartUp();
+        builder.AddOneLineLogging(startUp);
         var settings = DvaraSettings.Read(builder.Configuration);
+        builder.AddListeners(settings.Listeners);
+        builder.Services.AddSingleton(startUp);
         AddHosting(builder, settings);
         AddSlices(builder.Services);
 
         var app = builder.Build();
+        app.Lifetime.ApplicationStarted.Register(startUp.Finish);
         app.UseMiddleware<RequestIdMiddleware>();
+        app.UseMiddleware<TraceIdMiddleware>();
+        app.UseListeners(settings.Listeners);
+        app.UseErrorAnswers();
+        app.UseDrain();
+        app.UseMiddleware<PathGuard>();
+        app.UseRouting();
+        app.UseMiddleware<AdminBodyLimit>();
         app.UseAuthentication();
         app.UseAuthorization();
+        app.UseMiddleware<IdempotencyMiddleware>();
         Map(app);
         return app;
     }
@@ -51,18 +70,44 @@ internal static class DvaraHost
         services.AddSingleton<CursorCodec>();
         services.AddSingleton<IAuthorizationHandler, ScopeHandler>();
         services.ConfigureHttpJsonOptions(options => AdminJson.Configure(options.SerializerOptions));
+        services.AddSingleton<IdempotencyStore>();
+        services.AddHealth();
+        services.AddTelemetry();
+        services.AddInterfaceDescription();
         services.AddAuthorization();
         services.AddAuthentication();
+        // The drain has its own bound; what is left after it (journal, ledger writer, silo) needs time of its own.
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(settings.StopSeconds + 30));
         builder.UseOrleans(silo => silo.UseLocalhostClustering(settings.SiloPort, gatewayPort: 0, clusterId: settings.ClusterId, serviceId: "dvara"));
     }
 
     private static void AddSlices(IServiceCollection services)
     {
-        _ = services;
+        services.AddAdminTokens();
+        services.AddAudit();
+        services.AddTenants();
+        services.AddApiKeys();
+        services.AddPricing();
+        services.AddMetering();
+        services.AddCosts();
+        services.AddChargeback();
+        services.AddGateway();
     }
 
     private static void Map(WebApplication app)
     {
-        app.MapGet("/healthz", () => Results.Text("ok"));
+        app.MapHealth();
+        app.MapTelemetry();
+        app.MapUnmatchedAdminPaths();
+        app.MapInterfaceDescription();
+        app.MapAdminTokens();
+        app.MapAudit();
+        app.MapTenants();
+        app.MapApiKeys();
+        app.MapPricing();
+        app.MapMetering();
+        app.MapCosts();
+        app.MapChargeback();
+        app.MapGateway();
     }
 }

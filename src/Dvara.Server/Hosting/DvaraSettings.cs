@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Dvara.Server.Gateway;
 using Dvara.Server.Hosting.AdminApi;
+using Dvara.Server.Routing;
 
 namespace Dvara.Server.Hosting;
 
@@ -9,6 +11,10 @@ namespace Dvara.Server.Hosting;
 internal sealed record DvaraSettings
 {
     private const int DefaultSiloPort = 11111;
+
+    private static readonly string[] NotBuilt = ["DVARA_POSTGRES", "DVARA_ADVERTISED_IP"];
+
+    private static readonly string[] Placeholders = ["changeme", "change-me", "change_me", "placeholder", "your-"];
 
     /// <summary>Folder of ledger, journal and bootstrap token (<c>DVARA_DATA_DIR</c>, default <c>./data</c>).</summary>
     public required string DataDirectory { get; init; }
@@ -34,10 +40,32 @@ internal sealed record DvaraSettings
     /// </summary>
     public DateTimeOffset? ClockStart { get; init; }
 
+    /// <summary>The upstream accounts.</summary>
+    public IReadOnlyList<ProviderConfig> Providers { get; init; } = [];
+
+    /// <summary>Bounds of the data plane (<c>Dvara:Gateway:*</c>).</summary>
+    public GatewayOptions Gateway { get; init; } = new();
+
+    /// <summary>Where it listens.</summary>
+    public required ListenerSettings Listeners { get; init; }
+
+    /// <summary>
+    /// How long running requests may go on after the signal to stop, seconds (<c>Dvara:Hosting:StopSeconds</c>, default 30, at most 3600).
+    /// Longer loses fewer streams and makes a rollout wait; the platform must grant at least as much before it kills.
+    /// </summary>
+    public required int StopSeconds { get; init; }
+
+    /// <summary>What the end of an answer waits for (<c>Dvara:Metering:Acknowledge</c>): <c>journal</c> (default) or <c>ledger</c>.</summary>
+    public required string Acknowledge { get; init; }
+
+    /// <summary>Status of a refusal by a cap (<c>Dvara:Budgets:RefusalStatus</c>): 402 (default), or 429 for clients that need it.</summary>
+    public required int RefusalStatus { get; init; }
+
     /// <exception cref="SettingsException">Lists every setting that is wrong, with its value and bound.</exception>
-    public static DvaraSettings Read(IConfiguration configuration)
+    public static DvaraSettings Read(ConfigurationManager configuration)
     {
         var problems = new List<string>();
+        SettingNames.Unify(configuration, problems);
         var settings = new DvaraSettings
         {
             DataDirectory = configuration["DVARA_DATA_DIR"] ?? "./data",
@@ -47,18 +75,86 @@ internal sealed record DvaraSettings
             SiloPort = ReadSiloPort(configuration["DVARA_SILO_PORT"], problems),
             AcceptLoss = configuration["DVARA_ACCEPT_LOSS"] == "1",
             ClockStart = ReadClock(configuration["DVARA_CLOCK_START"], problems),
+            Providers = ProviderSettings.Read(configuration, problems),
+            Gateway = GatewayOptions.Read(configuration, problems),
+            Listeners = ListenerSettings.Read(configuration, problems),
+            StopSeconds = ReadNumber(configuration, "Dvara:Hosting:StopSeconds", 30, 0, 3600, problems),
+            Acknowledge = ReadChoice(configuration, "Dvara:Metering:Acknowledge", ["journal", "ledger"], problems),
+            RefusalStatus = int.Parse(
+                ReadChoice(configuration, "Dvara:Budgets:RefusalStatus", ["402", "429"], problems), CultureInfo.InvariantCulture),
         };
-        if (settings.MasterKey is { Length: < 32 })
-        {
-            problems.Add($"DVARA_MASTER_KEY has {settings.MasterKey.Length} characters. It must have at least 32; make one with: openssl rand -hex 32");
-        }
-
-        if (settings.AdminToken is { Length: < 16 })
-        {
-            problems.Add($"DVARA_ADMIN_TOKEN has {settings.AdminToken.Length} characters. It must have at least 16.");
-        }
-
+        CheckSecret("DVARA_MASTER_KEY", settings.MasterKey, 32, problems);
+        CheckSecret("DVARA_ADMIN_TOKEN", settings.AdminToken, 16, problems);
+        RefuseWhatIsNotBuilt(configuration, problems);
         return problems.Count == 0 ? settings : throw new SettingsException(problems);
+    }
+
+    private static void CheckSecret(string name, string? secret, int charsMin, List<string> problems)
+    {
+        if (secret is null)
+        {
+            return;
+        }
+
+        if (secret.Length < charsMin)
+        {
+            problems.Add($"{name} has {secret.Length} characters. It must have at least {charsMin}; make one with: openssl rand -hex 32");
+        }
+        else if (secret.Distinct().Count() < 8 || Placeholders.Any(word => secret.Contains(word, StringComparison.OrdinalIgnoreCase)))
+        {
+            problems.Add($"{name} is a placeholder. Make a secret with: openssl rand -hex 32");
+        }
+        else if (secret.Any(c => c is <= ' ' or > '~'))
+        {
+            problems.Add($"{name} has characters that no HTTP header carries (a line break from a file?).");
+        }
+    }
+
+    /// <summary>A setting that would be silently without effect is refused: nobody should believe to run a cluster.</summary>
+    private static void RefuseWhatIsNotBuilt(ConfigurationManager configuration, List<string> problems)
+    {
+        foreach (var name in NotBuilt.Where(name => !string.IsNullOrEmpty(configuration[name])))
+        {
+            problems.Add($"{name} is set. This version runs on one node with SQLite only; remove it.");
+        }
+
+        if (configuration["DVARA_ROLE"] is { Length: > 0 } role && role != "both")
+        {
+            problems.Add($"DVARA_ROLE is {role}. This version runs on one node, where it must be both.");
+        }
+    }
+
+    private static int ReadNumber(ConfigurationManager configuration, string name, int byDefault, int least, int most, List<string> problems)
+    {
+        if (configuration[name] is not { } text)
+        {
+            return byDefault;
+        }
+
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most)
+        {
+            return number;
+        }
+
+        problems.Add($"{name} is {text}. It must be a whole number from {least} to {most}.");
+        return byDefault;
+    }
+
+    /// <returns>The choice, or the first one where none or a wrong one is given.</returns>
+    private static string ReadChoice(ConfigurationManager configuration, string name, string[] choices, List<string> problems)
+    {
+        if (configuration[name] is not { } text)
+        {
+            return choices[0];
+        }
+
+        if (choices.Contains(text))
+        {
+            return text;
+        }
+
+        problems.Add($"{name} is {text}. It must be {string.Join(" or ", choices)}.");
+        return choices[0];
     }
 
     private static int ReadSiloPort(string? text, List<string> problems)
@@ -70,6 +166,11 @@ internal sealed record DvaraSettings
 
         if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is >= 0 and <= 65535)
         {
+            if (port != 0 && !IsFree(port))
+            {
+                problems.Add($"DVARA_SILO_PORT is {port}, which is in use. It must be a free port, or 0 for any.");
+            }
+
             return port == 0 ? FreePort() : port;
         }
 

@@ -7,6 +7,9 @@ internal sealed class RequestIdMiddleware(RequestDelegate next, TimeProvider clo
 {
     public const string Header = "x-request-id";
 
+    public static RequestId Of(HttpContext httpContext) =>
+        (httpContext.Features.Get<RequestIdFeature>() ?? throw new InvalidOperationException("RequestIdMiddleware runs first.")).Id;
+
     public Task InvokeAsync(HttpContext httpContext)
     {
         var id = new RequestId(Guid.CreateVersion7(clock.GetUtcNow()));

@@ -7,8 +7,10 @@ namespace Dvara.Server.Storage;
 /// Tells every silo what an admin changed. A change takes the next number of one counter row inside the admin's own transaction,
 /// so commit order is number order; each silo polls for numbers it has not seen, and subscribers drop or reload what they cached.
 /// </summary>
-internal sealed partial class ChangeFeed(Database database, ILogger<ChangeFeed> logger) : BackgroundService
+internal sealed partial class ChangeFeed(Database database, TimeProvider clock, ILogger<ChangeFeed> logger) : BackgroundService
 {
+    private const int BatchMax = 1000;
+
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(500);
 
     private const string Announce = """
@@ -16,16 +18,24 @@ internal sealed partial class ChangeFeed(Database database, ILogger<ChangeFeed> 
         INSERT INTO changes (number, topic, subject) SELECT value, @topic, @subject FROM change_counter;
         """;
 
-    private const string ReadSince = "SELECT number, topic, subject FROM changes WHERE number > @seen ORDER BY number LIMIT 1000";
+    private const string ReadSince = "SELECT number, topic, subject FROM changes WHERE number > @reacted ORDER BY number LIMIT @limit";
 
     private const string ReadLatest = "SELECT value FROM change_counter";
 
     private readonly List<(string Topic, Func<string, CancellationToken, Task> React)> _subscribers = [];
     private readonly SemaphoreSlim _polling = new(1);
     private long _seen = -1;
+    private long _reacted = -1;
+    private long _caughtUpAt;
 
-    /// <summary>Written by the poll, read by whoever asks a grain: it re-reads when its own number is older.</summary>
+    /// <summary>
+    /// Written by the poll, read by whoever asks a grain: it re-reads when its own number is older. Raised before subscribers react, so that
+    /// what they reload then is already asked for with the number of the change.
+    /// </summary>
     public long Seen => Volatile.Read(ref _seen);
+
+    /// <summary>Timestamp of the clock at which nothing was left to read: what was cached is not older than this.</summary>
+    public long CaughtUpAt => Volatile.Read(ref _caughtUpAt);
 
     /// <summary>Called while the process is put together, before the feed starts.</summary>
     /// <param name="topic">For example <c>api-key</c>.</param>
@@ -42,17 +52,14 @@ internal sealed partial class ChangeFeed(Database database, ILogger<ChangeFeed> 
         await _polling.WaitAsync(cancellationToken);
         try
         {
-            var changes = await database.ReadAsync(
-                c => c.QueryAsync<(long Number, string Topic, string Subject)>(ReadSince, new { seen = Seen }), cancellationToken);
-            foreach (var (number, topic, subject) in changes)
+            int read;
+            do
             {
-                foreach (var subscriber in _subscribers.Where(s => s.Topic == topic))
-                {
-                    await subscriber.React(subject, cancellationToken);
-                }
-
-                Volatile.Write(ref _seen, number);
+                var startedAt = clock.GetTimestamp();
+                read = await ReactAsync(cancellationToken);
+                Volatile.Write(ref _caughtUpAt, read < BatchMax ? startedAt : _caughtUpAt);
             }
+            while (read == BatchMax);
         }
         finally
         {
@@ -62,7 +69,8 @@ internal sealed partial class ChangeFeed(Database database, ILogger<ChangeFeed> 
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
-        _seen = await database.ReadAsync(c => c.QuerySingleAsync<long>(ReadLatest), cancellationToken);
+        _caughtUpAt = clock.GetTimestamp();
+        _seen = _reacted = await database.ReadAsync(c => c.QuerySingleAsync<long>(ReadLatest), cancellationToken);
         await base.StartAsync(cancellationToken);
     }
 
@@ -80,6 +88,29 @@ internal sealed partial class ChangeFeed(Database database, ILogger<ChangeFeed> 
                 LogPollFailed(logger, exception);
             }
         }
+    }
+
+    private async Task<int> ReactAsync(CancellationToken cancellationToken)
+    {
+        var changes = (await database.ReadAsync(
+            c => c.QueryAsync<(long Number, string Topic, string Subject)>(ReadSince, new { reacted = _reacted, limit = BatchMax }),
+            cancellationToken)).AsList();
+        if (changes.Count > 0)
+        {
+            Volatile.Write(ref _seen, changes[^1].Number);
+        }
+
+        foreach (var (number, topic, subject) in changes)
+        {
+            foreach (var subscriber in _subscribers.Where(s => s.Topic == topic))
+            {
+                await subscriber.React(subject, cancellationToken);
+            }
+
+            _reacted = number;
+        }
+
+        return changes.Count;
     }
 
     private static async ValueTask<bool> WaitAsync(PeriodicTimer timer, CancellationToken stoppingToken)

@@ -29,6 +29,7 @@ internal static class DapperTypes
         SqlMapper.AddTypeHandler(new IdHandler<PriceId>(id => id.Value, value => new(value)));
         SqlMapper.AddTypeHandler(new IdHandler<StatementId>(id => id.Value, value => new(value)));
         SqlMapper.AddTypeHandler(new IdHandler<JournalId>(id => id.Value, value => new(value)));
+        SqlMapper.AddTypeHandler(new IdHandler<AdminTokenId>(id => id.Value, value => new(value)));
     }
 
     private sealed class IdHandler<T>(Func<T, Guid> toGuid, Func<Guid, T> fromGuid) : SqlMapper.TypeHandler<T>

@@ -9,7 +9,7 @@ internal static class SqliteMigrator
 {
     private const string Folder = ".Migrations.Sqlite.";
 
-    /// <exception cref="InvalidOperationException">A script failed; the message names it.</exception>
+    /// <exception cref="MigrationException">A script failed; the message names it.</exception>
     public static void Migrate(string path)
     {
         var result = DeployChanges.To
@@ -23,7 +23,11 @@ internal static class SqliteMigrator
             .PerformUpgrade();
         if (!result.Successful)
         {
-            throw new InvalidOperationException($"Migration {result.ErrorScript?.Name} failed on {path}.", result.Error);
+            throw new MigrationException(
+                $"Migration {result.ErrorScript?.Name} failed on {path}: {result.Error?.Message}", result.Error);
         }
     }
 }
+
+/// <summary>The schema could not be brought up to date; the ledger is as it was before the script that failed.</summary>
+internal sealed class MigrationException(string message, Exception? inner) : Exception(message, inner);

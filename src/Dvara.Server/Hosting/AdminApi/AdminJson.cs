@@ -34,6 +34,7 @@ internal static class AdminJson
         options.Converters.Add(new IdConverter<PriceId>(value => new(value), id => id.Value));
         options.Converters.Add(new IdConverter<StatementId>(value => new(value), id => id.Value));
         options.Converters.Add(new IdConverter<JournalId>(value => new(value), id => id.Value));
+        options.Converters.Add(new IdConverter<AdminTokenId>(value => new(value), id => id.Value));
         return options;
     }
 
@@ -46,11 +47,13 @@ internal static class AdminJson
         where T : class
     {
         var (node, error) = await ReadObjectAsync(httpContext, verbatim);
-        if (error is not null)
-        {
-            return (null, error);
-        }
+        return error is null ? Deserialize<T>(node!) : (null, error);
+    }
 
+    /// <summary>An object of <see cref="ReadObjectAsync"/> as a value, or the 400 that names what does not fit.</summary>
+    public static (T? Value, ApiError? Error) Deserialize<T>(JsonObject node)
+        where T : class
+    {
         try
         {
             return (node.Deserialize<T>(Options), null);
@@ -80,8 +83,12 @@ internal static class AdminJson
         }
         catch (JsonException exception)
         {
-            return (null, new ApiError(StatusCodes.Status400BadRequest, "invalid_request_error", "invalid_json",
-                $"The body is not valid JSON: {exception.Message}"));
+            return (null, InvalidJson(exception.Message));
+        }
+        catch (ArgumentException)
+        {
+            // Nodes say so of a member that is there twice, where other types throw a JsonException.
+            return (null, InvalidJson("an object has two members of the same name."));
         }
     }
 
@@ -98,6 +105,9 @@ internal static class AdminJson
             ? name
             : parts[0] + string.Concat(parts.Skip(1).Select(p => char.ToUpperInvariant(p[0]) + p[1..]));
     }
+
+    private static ApiError InvalidJson(string why) =>
+        new(StatusCodes.Status400BadRequest, "invalid_request_error", "invalid_json", $"The body is not valid JSON: {why}");
 
     private static (JsonObject? Value, ApiError? Error) Normalise(JsonObject body, string[] verbatim)
     {

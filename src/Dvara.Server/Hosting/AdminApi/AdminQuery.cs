@@ -14,7 +14,7 @@ internal sealed class AdminQuery
     public const int DefaultLimit = 50;
     public const int MaxLimit = 1000;
 
-    private readonly Dictionary<string, string> _given = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, List<string>> _given = new(StringComparer.Ordinal);
     private readonly HashSet<string> _asked = new(StringComparer.Ordinal);
     private readonly List<FieldError> _errors = [];
 
@@ -22,14 +22,45 @@ internal sealed class AdminQuery
     {
         foreach (var (name, values) in query)
         {
-            Add(AdminJson.ToCamelCase(name), values);
+            // What stands behind a point is a key of the caller's own, such as metadata.cost_centre.
+            Add(name.Contains('.', StringComparison.Ordinal) ? name : AdminJson.ToCamelCase(name), values);
         }
     }
 
     public string? Text(string name)
     {
+        var values = All(name);
+        if (values.Count > 1)
+        {
+            Fail(name, $"{name} is given twice with different values.");
+        }
+
+        return values.Count == 0 ? null : values[0];
+    }
+
+    /// <summary>Every value of a parameter that may be given several times, each once.</summary>
+    public IReadOnlyList<string> All(string name)
+    {
         _asked.Add(name);
-        return _given.GetValueOrDefault(name);
+        return _given.TryGetValue(name, out var values) ? values : [];
+    }
+
+    /// <summary>Every <c>name.key=value</c> by its key, which is the caller's own and stays as it is.</summary>
+    public IReadOnlyDictionary<string, string> Map(string name)
+    {
+        _asked.Add($"{name}.<key>");
+        var map = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var given in _given.Keys.Where(given => given.StartsWith($"{name}.", StringComparison.Ordinal)))
+        {
+            map[given[(name.Length + 1)..]] = _given[given][0];
+            if (_given[given].Count > 1)
+            {
+                Fail(given, $"{given} is given twice with different values.");
+            }
+        }
+
+        _asked.UnionWith(map.Keys.Select(key => $"{name}.{key}"));
+        return map;
     }
 
     public TenantId? Tenant(string name = "tenantId") => Id(name, value => new TenantId(value));
@@ -59,9 +90,10 @@ internal sealed class AdminQuery
             return null;
         }
 
-        if (!char.IsAsciiDigit(text.FirstOrDefault()) && Enum.TryParse<T>(text, ignoreCase: true, out var value))
+        // By name alone: TryParse would also take numbers and lists.
+        if (Enum.GetNames<T>().FirstOrDefault(n => n.Equals(text, StringComparison.OrdinalIgnoreCase)) is { } known)
         {
-            return value;
+            return Enum.Parse<T>(known);
         }
 
         Fail(name, $"{name} must be one of {string.Join(", ", Enum.GetNames<T>().Select(n => n.ToUpperInvariant()))}.");
@@ -86,6 +118,9 @@ internal sealed class AdminQuery
     }
 
     /// <summary><c>from</c> and <c>to</c>, or <c>period</c> in their place.</summary>
+    /// <remarks>
+    /// Charges are stamped in whole milliseconds, so a bound between two of them means the later one; the answer echoes it as such.
+    /// </remarks>
     /// <param name="required">False: an absent bound is open (the year 1, or the year 9999).</param>
     public TimeWindow Window(bool required)
     {
@@ -107,7 +142,7 @@ internal sealed class AdminQuery
             Fail("from", "from must not be after to.");
         }
 
-        return new(start, end);
+        return new(WholeMillisecond(start), WholeMillisecond(end));
     }
 
     public void Fail(string field, string message) => _errors.Add(new(field, message));
@@ -125,13 +160,8 @@ internal sealed class AdminQuery
 
     private void Add(string name, StringValues values)
     {
-        foreach (var value in values)
-        {
-            if (!_given.TryAdd(name, value ?? "") && _given[name] != value)
-            {
-                Fail(name, $"{name} is given twice with different values.");
-            }
-        }
+        var known = _given.TryGetValue(name, out var before) ? before : _given[name] = [];
+        known.AddRange(values.Select(value => value ?? "").Where(value => !known.Contains(value)).Distinct());
     }
 
     private DateTimeOffset Bound(
@@ -148,6 +178,14 @@ internal sealed class AdminQuery
         }
 
         return open;
+    }
+
+    private static DateTimeOffset WholeMillisecond(DateTimeOffset instant)
+    {
+        var beyond = instant.UtcTicks % TimeSpan.TicksPerMillisecond;
+        return beyond == 0 || instant.UtcTicks > DateTimeOffset.MaxValue.UtcTicks - TimeSpan.TicksPerMillisecond
+            ? instant
+            : instant.AddTicks(TimeSpan.TicksPerMillisecond - beyond);
     }
 
     private T Accept<T>(string name, (T Value, string? Problem) parsed)

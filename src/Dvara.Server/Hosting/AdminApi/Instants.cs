@@ -9,6 +9,9 @@ internal static partial class Instants
 {
     private const string Example = "2026-04-01T00:00:00Z";
 
+    // The last second of the year 9999 has no following midnight; as an end it stays what it is.
+    private static readonly DateTimeOffset EndOfCalendar = DateTimeOffset.FromUnixTimeSeconds(253402300799);
+
     /// <summary>Milliseconds only where there are any.</summary>
     public static string Format(DateTimeOffset instant) => instant.UtcDateTime.ToString(
         instant.UtcTicks % TimeSpan.TicksPerSecond == 0 ? "yyyy-MM-dd'T'HH:mm:ss'Z'" : "yyyy-MM-dd'T'HH:mm:ss.fff'Z'",
@@ -39,9 +42,11 @@ internal static partial class Instants
     /// </summary>
     public static (DateTimeOffset Instant, string? Problem) ParseEnd(string text)
     {
-        var (instant, problem) = Parse(text);
-        return problem is null && LastSecond().IsMatch(text)
-            ? (instant.AddTicks(TimeSpan.TicksPerSecond - (instant.Ticks % TimeSpan.TicksPerSecond)), null)
+        // The nines go first: read with eight of them, an instant would round up to the midnight and then count a second too many.
+        var lastSecond = LastSecond().Match(text);
+        var (instant, problem) = Parse(lastSecond.Success ? text.Remove(lastSecond.Groups[1].Index, lastSecond.Groups[1].Length) : text);
+        return problem is null && lastSecond.Success && instant < EndOfCalendar
+            ? (instant.AddSeconds(1), null)
             : (instant, problem);
     }
 
@@ -49,6 +54,7 @@ internal static partial class Instants
     public static (TimeWindow Window, string? Problem) ParsePeriod(string text) =>
         DateTimeOffset.TryParseExact(
             text, "yyyy-MM", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var first)
+        && first.Year < 9999
             ? (TimeWindow.MonthOf(first), null)
             : (default, $"\"{Shorten(text)}\" is not a month; write it as 2026-04.");
 

@@ -20,7 +20,8 @@ CREATE TABLE journal_batches (
     PRIMARY KEY (journal_id, first_seq)
 ) STRICT, WITHOUT ROWID;
 
--- One row per attempt and revision. No check that a true fact could violate. A correction's numbers are signed deltas.
+-- One row per attempt and revision. No check that a true fact could violate. A correction's numbers are signed deltas, its counts
+-- too, so that every sum of the ledger, rollups included, is a plain sum over rows.
 CREATE TABLE charges (
     attempt_id           BLOB    NOT NULL,
     revision             INTEGER NOT NULL,
@@ -44,6 +45,11 @@ CREATE TABLE charges (
     input_cost_pico_usd  INTEGER NOT NULL,
     output_cost_pico_usd INTEGER NOT NULL,
     lower_bound_pico_usd INTEGER NOT NULL,
+    requests             INTEGER NOT NULL DEFAULT 0,
+    estimated_requests   INTEGER NOT NULL DEFAULT 0,
+    unpriced_requests    INTEGER NOT NULL DEFAULT 0,
+    unresolved_requests  INTEGER NOT NULL DEFAULT 0,
+    failed_attempts      INTEGER NOT NULL DEFAULT 0,
     price_id             BLOB,
     tags                 TEXT    NOT NULL,
     end_user             TEXT,
@@ -146,22 +152,33 @@ CREATE TABLE rollup_tag_hours (
     PRIMARY KEY (tenant_id, tag_key, start_ms, api_key_id, provider, model, tag_value, journal_id)
 ) STRICT, WITHOUT ROWID;
 
--- Which values a tag key had on a day, up to the guard's limit; a row of high_cardinality_tags says "beyond it: read rows instead".
+-- Which values a tag key had on a day, up to the guard's limit; a row of high_cardinality_tags says "beyond it": that day's tag
+-- rollups are incomplete for the key, read rows instead.
 CREATE TABLE tag_values (
     tenant_id  BLOB    NOT NULL,
-    api_key_id BLOB    NOT NULL,
     day_ms     INTEGER NOT NULL,
     tag_key    TEXT    NOT NULL,
     tag_value  TEXT    NOT NULL,
-    PRIMARY KEY (tenant_id, api_key_id, day_ms, tag_key, tag_value)
+    journal_id BLOB    NOT NULL,
+    PRIMARY KEY (tenant_id, tag_key, day_ms, journal_id, tag_value)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX tag_values_by_day ON tag_values (day_ms);
 
 CREATE TABLE high_cardinality_tags (
     tenant_id  BLOB    NOT NULL,
-    api_key_id BLOB    NOT NULL,
     day_ms     INTEGER NOT NULL,
     tag_key    TEXT    NOT NULL,
-    PRIMARY KEY (tenant_id, tag_key, day_ms, api_key_id)
+    journal_id BLOB    NOT NULL,
+    PRIMARY KEY (tenant_id, tag_key, day_ms, journal_id)
+) STRICT, WITHOUT ROWID;
+
+-- Months whose statement is final. A charge that comes later is billed in the month that is open when it comes.
+CREATE TABLE closed_months (
+    tenant_id     BLOB    NOT NULL,
+    billing_month INTEGER NOT NULL,
+    closed_ms     INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, billing_month)
 ) STRICT, WITHOUT ROWID;
 
 -- Charges that the engine refused: kept whole, alarmed, never silently dropped.

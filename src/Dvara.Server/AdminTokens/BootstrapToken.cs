@@ -1,0 +1,86 @@
+using System.Text;
+using Dvara.Domain;
+using Dvara.Server.Audit;
+using Dvara.Server.Hosting;
+using Dvara.Server.Storage;
+
+namespace Dvara.Server.AdminTokens;
+
+/// <summary>
+/// Gives a new installation its first owner token before the first request can come: the fixed one of the settings, or one made here,
+/// written to the data folder (mode 0600) and shown once.
+/// </summary>
+internal sealed class BootstrapToken(
+    AdminTokenStore store, DvaraSettings settings, DataDirectory directory, StartUp startUp, TimeProvider clock) : IHostedService
+{
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        var token = NewOwner();
+        var created = AuditEvent.BySystem(clock, "ADMIN_TOKEN_CREATED", null, new { id = token.Id, token.Name, role = "owner" });
+        if (settings.AdminToken is { } given)
+        {
+            await store.FixBootstrapAsync(token, AdminToken.Hash(given), created, cancellationToken);
+            return;
+        }
+
+        if (await store.AnyAsync(cancellationToken))
+        {
+            return;
+        }
+
+        // File before row: after a crash in between the next start finds the file and uses it. The other way round the
+        // installation would have an owner whose token nobody knows.
+        var secret = ReadOrMakeFile();
+        if (await store.InsertFirstAsync(token, AdminToken.Hash(secret), created, cancellationToken))
+        {
+            startUp.NewAdminToken = secret;
+        }
+        else
+        {
+            File.Delete(directory.AdminTokenFile);
+        }
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    private AdminToken NewOwner()
+    {
+        var now = clock.GetUtcNow();
+        return new()
+        {
+            Id = new AdminTokenId(Guid.CreateVersion7(now)),
+            Name = "bootstrap",
+            Role = AdminRole.Owner,
+            Scopes = AdminRole.Owner.Scopes(),
+            CreatedAt = now,
+        };
+    }
+
+    private string ReadOrMakeFile()
+    {
+        var file = directory.AdminTokenFile;
+        if (File.Exists(file))
+        {
+            return File.ReadAllText(file).Trim();
+        }
+
+        var secret = AdminToken.MakeSecret();
+        var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        }
+
+        // Renamed into place, so that the file is never seen half written.
+        var unfinished = file + ".new";
+        File.Delete(unfinished);
+        using (var stream = new FileStream(unfinished, options))
+        {
+            stream.Write(Encoding.ASCII.GetBytes(secret + "\n"));
+            stream.Flush(flushToDisk: true);
+        }
+
+        File.Move(unfinished, file);
+        return secret;
+    }
+}

@@ -1,0 +1,71 @@
+using System.Collections.Concurrent;
+using Dvara.Domain;
+
+namespace Dvara.Server.AdminTokens;
+
+/// <summary>
+/// When each token was last used, written in the background: a call never waits for it, and a token in steady use costs one write every
+/// ten seconds. A crash loses at most those. Lists write it first, so they are exact.
+/// </summary>
+internal sealed partial class TokenUses(AdminTokenStore store, TimeProvider clock, ILogger<TokenUses> logger) : BackgroundService
+{
+    private static readonly TimeSpan WriteInterval = TimeSpan.FromSeconds(10);
+
+    // At most one entry per token that exists.
+    private readonly ConcurrentDictionary<AdminTokenId, DateTimeOffset> _unwritten = new();
+
+    public void Note(AdminTokenId id) => _unwritten[id] = clock.GetUtcNow();
+
+    public async Task WriteAsync(CancellationToken cancellationToken)
+    {
+        var uses = _unwritten.ToArray();
+        if (uses.Length == 0)
+        {
+            return;
+        }
+
+        await store.NoteUsesAsync(uses, cancellationToken);
+        foreach (var use in uses)
+        {
+            // Only what was written: a later use of the same token stays for the next time.
+            _unwritten.TryRemove(use);
+        }
+    }
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        await WriteAsync(cancellationToken);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(WriteInterval);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stoppingToken))
+            {
+                await WriteOrLogAsync(stoppingToken);
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // StopAsync writes the rest.
+        }
+    }
+
+    private async Task WriteOrLogAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await WriteAsync(stoppingToken);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            LogWriteFailed(logger, exception);
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Warning, "The last uses of admin tokens could not be written; they are kept and tried again.")]
+    private static partial void LogWriteFailed(ILogger logger, Exception exception);
+}

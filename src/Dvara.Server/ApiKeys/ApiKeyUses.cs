@@ -1,0 +1,73 @@
+using System.Collections.Concurrent;
+using Dvara.Domain;
+
+namespace Dvara.Server.ApiKeys;
+
+/// <summary>
+/// When each key was last used, written in the background: a request never waits for it, and a key in steady use costs one write every ten
+/// seconds. A crash loses at most those. Answers of this node write it first, so they are exact to the second.
+/// </summary>
+internal sealed partial class ApiKeyUses(ApiKeyStore store, ILogger<ApiKeyUses> logger) : BackgroundService
+{
+    private static readonly TimeSpan WriteInterval = TimeSpan.FromSeconds(10);
+
+    // At most one entry per key that exists. Unix milliseconds: a long is replaced in place, where a larger value would allocate.
+    private readonly ConcurrentDictionary<Guid, long> _unwritten = new();
+
+    /// <param name="keyId">The key.</param>
+    /// <param name="atMs">Unix milliseconds.</param>
+    public void Note(Guid keyId, long atMs) => _unwritten[keyId] = atMs;
+
+    public async Task WriteAsync(CancellationToken cancellationToken)
+    {
+        var uses = _unwritten.ToArray();
+        if (uses.Length == 0)
+        {
+            return;
+        }
+
+        await store.NoteUsesAsync([.. uses.Select(use => (new ApiKeyId(use.Key), use.Value))], cancellationToken);
+        foreach (var use in uses)
+        {
+            // Only what was written: a later use of the same key stays for the next time.
+            _unwritten.TryRemove(use);
+        }
+    }
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        await WriteAsync(cancellationToken);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(WriteInterval);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stoppingToken))
+            {
+                await WriteOrLogAsync(stoppingToken);
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // StopAsync writes the rest.
+        }
+    }
+
+    private async Task WriteOrLogAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await WriteAsync(stoppingToken);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            LogWriteFailed(logger, exception);
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Warning, "The last uses of API keys could not be written; they are kept and tried again.")]
+    private static partial void LogWriteFailed(ILogger logger, Exception exception);
+}

@@ -1,0 +1,217 @@
+using System.Runtime.InteropServices;
+using Dvara.Domain;
+using Dvara.Server.Storage;
+
+namespace Dvara.Server.Audit;
+
+/// <summary>
+/// Remembers requests that were refused after their key was known, for the audit trail. The gateway never waits here: an event goes into
+/// a bounded buffer that is written once a second, before every read of the trail, and at the stop. Above a rate per tenant, key, code
+/// and minute refusals are only counted, so that a client in a retry loop costs one row a minute. A crash loses at most the last second
+/// of refusals; requests that reached a provider are in the ledger instead and are never lost.
+/// </summary>
+internal sealed partial class RefusalLog(Database database, TimeProvider clock, ILogger<RefusalLog> logger) : BackgroundService
+{
+    /// <summary>Refusals of one tenant, key and code that get an event of their own in a minute; the rest of the minute is one event.</summary>
+    public const int SinglesPerMinute = 10;
+
+    /// <summary>Events that may wait for the writer; about 2 MB. Beyond it refusals are counted as lost, and the trail says so.</summary>
+    public const int PendingMax = 10_000;
+
+    private static readonly TimeSpan FlushInterval = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _gate = new();
+    private readonly SemaphoreSlim _flushing = new(1);
+    private readonly Dictionary<Source, int> _seenThisMinute = [];
+    private readonly List<Refusal> _pending = [];
+    private readonly Dictionary<Source, Refusal> _counted = [];
+    private DateTimeOffset _minute;
+    private long _lost;
+
+    // Events taken from the buffer and not written yet; only the holder of _flushing touches it.
+    private List<AuditEvent> _unwritten = [];
+
+    /// <summary>Notes one refusal; takes about a microsecond and never waits.</summary>
+    /// <param name="request">The id that the client got as <c>x-request-id</c>.</param>
+    /// <param name="tenant">The key's tenant.</param>
+    /// <param name="key">The key that asked.</param>
+    /// <param name="endpoint">The contract's path, for example <c>/v1/chat/completions</c>.</param>
+    /// <param name="model">The model as the client wrote it; null where the refusal came before it was read.</param>
+    /// <param name="status">The HTTP status answered.</param>
+    /// <param name="code">The error code answered, for example <c>model_not_allowed</c>.</param>
+    public void Record(RequestId request, TenantId tenant, ApiKeyId key, string endpoint, string? model, int status, string code)
+    {
+        var now = clock.GetUtcNow();
+        var source = new Source(tenant, key, code);
+        lock (_gate)
+        {
+            var refusal = new Refusal(request, source, endpoint, model, status, now);
+            if (IsBelowRate_NeedsLock(source, now) && _pending.Count < PendingMax)
+            {
+                _pending.Add(refusal);
+            }
+            else
+            {
+                Count_NeedsLock(refusal);
+            }
+        }
+    }
+
+    /// <summary>Writes what is waiting; when it ends, a read of the trail sees every refusal recorded before the call.</summary>
+    public async Task FlushAsync(CancellationToken cancellationToken)
+    {
+        await _flushing.WaitAsync(cancellationToken);
+        try
+        {
+            // What an earlier flush could not write goes first; the buffer behind it is bounded.
+            await WriteAsync();
+            _unwritten = Take();
+            await WriteAsync();
+        }
+        finally
+        {
+            _flushing.Release();
+        }
+    }
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        await FlushAsync(cancellationToken);
+    }
+
+    public override void Dispose()
+    {
+        _flushing.Dispose();
+        base.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(FlushInterval);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stoppingToken))
+            {
+                await FlushOrLogAsync(stoppingToken);
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // StopAsync writes the rest.
+        }
+    }
+
+    private async Task FlushOrLogAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await FlushAsync(stoppingToken);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            LogFlushFailed(logger, exception);
+        }
+    }
+
+    private bool IsBelowRate_NeedsLock(Source source, DateTimeOffset now)
+    {
+        var minute = new DateTimeOffset(now.UtcTicks - (now.UtcTicks % TimeSpan.TicksPerMinute), TimeSpan.Zero);
+        if (minute != _minute)
+        {
+            _minute = minute;
+            _seenThisMinute.Clear();
+        }
+
+        if (_seenThisMinute.Count >= PendingMax && !_seenThisMinute.ContainsKey(source))
+        {
+            return false;
+        }
+
+        ref var seen = ref CollectionsMarshal.GetValueRefOrAddDefault(_seenThisMinute, source, out _);
+        seen = Math.Min(seen + 1, SinglesPerMinute + 1);
+        return seen <= SinglesPerMinute;
+    }
+
+    private void Count_NeedsLock(Refusal refusal)
+    {
+        if (_counted.TryGetValue(refusal.Source, out var first))
+        {
+            _counted[refusal.Source] = first with { Count = first.Count + 1, LastAt = refusal.At };
+        }
+        else if (_counted.Count < PendingMax)
+        {
+            _counted.Add(refusal.Source, refusal with { Request = null, LastAt = refusal.At });
+        }
+        else
+        {
+            _lost++;
+        }
+    }
+
+    private List<AuditEvent> Take()
+    {
+        lock (_gate)
+        {
+            List<AuditEvent> events = [.. _pending.Select(r => r.ToEvent()), .. _counted.Values.Select(r => r.ToEvent())];
+            if (_lost > 0)
+            {
+                events.Add(AuditEvent.BySystem(clock, AuditTypes.RefusalsLost, null, new { count = _lost }));
+                LogLost(logger, _lost);
+            }
+
+            _pending.Clear();
+            _counted.Clear();
+            _lost = 0;
+            return events;
+        }
+    }
+
+    private async Task WriteAsync()
+    {
+        if (_unwritten.Count == 0)
+        {
+            return;
+        }
+
+        // Not cancelled: a caller that went away must not lose what was taken from the buffer.
+        await database.WriteAsync(WriteLane.Admin, transaction => AuditTrail.AppendAsync(transaction, _unwritten), CancellationToken.None);
+        _unwritten = [];
+    }
+
+    [LoggerMessage(1, LogLevel.Warning, "Refused requests could not be written to the audit trail; they are kept and tried again.")]
+    private static partial void LogFlushFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(2, LogLevel.Error, "{Count} refused requests are missing from the audit trail: more were refused than could be written.")]
+    private static partial void LogLost(ILogger logger, long count);
+
+    private readonly record struct Source(TenantId Tenant, ApiKeyId Key, string Code);
+
+    private sealed record Refusal(RequestId? Request, Source Source, string Endpoint, string? Model, int Status, DateTimeOffset At)
+    {
+        private const int ModelCharsMax = 256;
+
+        public long Count { get; init; } = 1;
+
+        /// <summary>Set where several refusals are one event.</summary>
+        public DateTimeOffset? LastAt { get; init; }
+
+        public AuditEvent ToEvent() => AuditEvent.Of(
+            At,
+            AuditTypes.GatewayRequest,
+            Source.Tenant,
+            Source.Key.ToString(),
+            Request?.ToString(),
+            new
+            {
+                outcome = "refused",
+                Source.Code,
+                Status,
+                Endpoint,
+                model = Model is { Length: > ModelCharsMax } ? Model[..ModelCharsMax] : Model,
+                apiKeyId = Source.Key,
+                Count,
+                LastAt,
+            });
+    }
+}

@@ -1,0 +1,10 @@
+namespace Dvara.Server.Costs;
+
+internal static class CostsServiceCollectionExtensions
+{
+    public static IServiceCollection AddCosts(this IServiceCollection services) => services
+        .AddSingleton<CostsStore>()
+        .AddSingleton<SummaryStore>()
+        .AddSingleton<LedgerCatchUp>()
+        .AddSingleton<RequestCosts>();
+}

@@ -1,0 +1,122 @@
+using System.Buffers.Binary;
+using System.Data.Common;
+using System.Runtime.CompilerServices;
+using Dapper;
+using Dvara.Domain;
+using Dvara.Domain.Metering;
+using Dvara.Server.Storage;
+
+namespace Dvara.Server.Costs;
+
+/// <summary>All SQL that reads single charges. An attempt's id starts with its time, so ranges of time are ranges of ids.</summary>
+internal sealed class CostsStore(Database database)
+{
+    private const string Rows = """
+        SELECT c.attempt_id AS attemptId, c.revision, c.kind, c.state, c.request_id AS requestId, c.attempt, c.tenant_id AS tenantId,
+            c.api_key_id AS apiKeyId, c.provider, c.model, c.requested_model AS requestedModel, c.uncached_input AS uncachedInput,
+            c.cache_read AS cacheRead, c.cache_write AS cacheWrite, c.output, c.reasoning, c.estimated,
+            c.input_cost_pico_usd AS inputCostPicoUsd, c.output_cost_pico_usd AS outputCostPicoUsd,
+            c.lower_bound_pico_usd AS lowerBoundPicoUsd, c.requests, c.estimated_requests AS estimatedRequests,
+            c.unpriced_requests AS unpricedRequests, c.unresolved_requests AS unresolvedRequests, c.failed_attempts AS failedAttempts,
+            c.price_id AS priceId, c.tags, c.end_user AS endUser, c.at_ms AS at, c.billing_month AS billingMonth,
+            c.latency_ms AS latencyMs, c.status, c.outcome
+        FROM charges c
+        WHERE
+        """;
+
+    private const string InRange = """
+             c.attempt_id >= @first AND c.attempt_id < @end
+            AND (@apiKeyId IS NULL OR c.api_key_id = @apiKeyId)
+            AND (@provider IS NULL OR c.provider = @provider)
+            AND (@model IS NULL OR c.model = @model)
+        """;
+
+    // A statement per index: an optional "tenant_id = @tenantId" would have the engine walk everybody's rows.
+    private const string OfTenant = " c.tenant_id = @tenantId AND";
+    private const string OfRequest = " c.request_id = @requestId AND (@tenantId IS NULL OR c.tenant_id = @tenantId) AND";
+    private const string InOrder = " ORDER BY c.attempt_id, c.revision";
+    private const string Newest = " ORDER BY c.attempt_id DESC, c.revision DESC";
+
+    private const string AllInOrder = Rows + InRange + InOrder;
+    private const string TenantInOrder = Rows + OfTenant + InRange + InOrder;
+    private const string AllNewest = Rows + InRange + Newest;
+    private const string TenantNewest = Rows + OfTenant + InRange + Newest;
+    private const string RequestNewest = Rows + OfRequest + InRange + Newest;
+    private const string ByAttempt = Rows + " c.attempt_id = @attemptId ORDER BY c.revision";
+    private const string ByRequest = Rows + " c.request_id = @requestId" + InOrder;
+
+    /// <summary>The rows of one attempt by revision; empty for an unknown one.</summary>
+    public Task<IReadOnlyList<ChargeRow>> FindAsync(AttemptId attemptId, CancellationToken cancellationToken) =>
+        ListAsync(ByAttempt, new { attemptId }, cancellationToken);
+
+    /// <summary>The rows of one request by attempt and revision, whoever made it.</summary>
+    public Task<IReadOnlyList<ChargeRow>> FindAsync(RequestId requestId, CancellationToken cancellationToken) =>
+        ListAsync(ByRequest, new { requestId }, cancellationToken);
+
+    /// <summary>The newest lines that match, newest first.</summary>
+    /// <param name="filter">Which attempts.</param>
+    /// <param name="requestId">Only those of this request.</param>
+    /// <param name="state">Only those whose last revision left them in this state.</param>
+    /// <param name="before">Only attempts older than this one.</param>
+    /// <param name="limit">At most so many.</param>
+    /// <param name="cancellationToken">The caller went away.</param>
+    public Task<IReadOnlyList<CostLine>> ListAsync(
+        CostFilter filter, RequestId? requestId, ChargeState? state, AttemptId? before, int limit, CancellationToken cancellationToken) =>
+        database.ReadAsync<IReadOnlyList<CostLine>>(
+            async connection =>
+            {
+                var sql = requestId is not null ? RequestNewest : filter.TenantId is not null ? TenantNewest : AllNewest;
+                var rows = connection.QueryUnbufferedAsync<ChargeRow>(
+                    sql, Parameters(filter, FirstOf(filter.FromMs), before ?? FirstOf(filter.ToMs), requestId));
+                var lines = new List<CostLine>(limit);
+                await foreach (var line in CostLine.JoinAsync(rows, cancellationToken))
+                {
+                    if ((state is null || line.State == state) && filter.MatchesTags(line.Tags))
+                    {
+                        lines.Add(line);
+                    }
+
+                    if (lines.Count == limit)
+                    {
+                        break;
+                    }
+                }
+
+                return lines;
+            },
+            cancellationToken);
+
+    /// <summary>The rows of a stretch of time by attempt and revision, one at a time. Tags are left to the reader.</summary>
+    public static async IAsyncEnumerable<ChargeRow> ReadInOrderAsync(
+        DbTransaction snapshot, CostFilter filter, long fromMs, long toMs, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var rows = snapshot.Connection!.QueryUnbufferedAsync<ChargeRow>(
+            filter.TenantId is null ? AllInOrder : TenantInOrder, Parameters(filter, FirstOf(fromMs), FirstOf(toMs)), snapshot);
+        await foreach (var row in rows.WithCancellation(cancellationToken))
+        {
+            yield return row;
+        }
+    }
+
+    /// <summary>No attempt of that millisecond sorts below it, none of an earlier one above.</summary>
+    private static AttemptId FirstOf(long ms)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        BinaryPrimitives.WriteInt64BigEndian(bytes, Math.Max(ms, 0) << 16);
+        return new(new Guid(bytes, bigEndian: true));
+    }
+
+    private static object Parameters(CostFilter filter, AttemptId first, AttemptId end, RequestId? requestId = null) => new
+    {
+        first,
+        end,
+        requestId,
+        tenantId = filter.TenantId,
+        apiKeyId = filter.ApiKeyId,
+        provider = filter.Provider,
+        model = filter.Model,
+    };
+
+    private async Task<IReadOnlyList<ChargeRow>> ListAsync(string sql, object parameters, CancellationToken cancellationToken) =>
+        [.. await database.ReadAsync(c => c.QueryAsync<ChargeRow>(sql, parameters), cancellationToken)];
+}

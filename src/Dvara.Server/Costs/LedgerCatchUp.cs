@@ -1,0 +1,26 @@
+using Dvara.Server.Metering;
+
+namespace Dvara.Server.Costs;
+
+/// <summary>
+/// Read your writes: before costs are read, what this silo's journal already holds is shipped, so that a charge whose answer a client
+/// has seen is in the very next answer here. Bounded: a ledger that is busy or away makes costs late, never the caller wait for it.
+/// </summary>
+internal sealed class LedgerCatchUp(LedgerWriter writer)
+{
+    private static readonly TimeSpan WaitMax = TimeSpan.FromSeconds(2);
+
+    public async Task CatchUpAsync(CancellationToken cancellationToken)
+    {
+        using var bound = new CancellationTokenSource(WaitMax);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancellationToken);
+        try
+        {
+            await writer.FlushAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The ledger is behind; what it has is still the truth as of a moment ago.
+        }
+    }
+}

@@ -1,0 +1,69 @@
+namespace Dvara.Server.Gateway;
+
+/// <summary>An answer's bytes as they come from the provider, with a bound on silence and on the whole.</summary>
+internal sealed class AnswerBody : IDisposable
+{
+    private readonly Stream _inner;
+    private readonly ClientWatch _watch;
+    private readonly TimeProvider _clock;
+    private readonly TimeSpan _idle;
+    private readonly TimeSpan _total;
+    private readonly long _started;
+    private readonly CancellationTokenSource _patience;
+
+    public AnswerBody(Stream inner, ClientWatch watch, GatewayOptions options, TimeProvider clock)
+    {
+        _inner = inner;
+        _watch = watch;
+        _clock = clock;
+        _idle = TimeSpan.FromSeconds(options.IdleSeconds);
+        _total = TimeSpan.FromSeconds(options.TotalSeconds);
+        _started = clock.GetTimestamp();
+        _patience = CancellationTokenSource.CreateLinkedTokenSource(watch.Stop);
+    }
+
+    /// <exception cref="AnswerBrokenException">The line broke, the provider fell silent, or the client left and nobody drains.</exception>
+    public async ValueTask<int> ReadAsync(Memory<byte> destination)
+    {
+        try
+        {
+            var left = _total - _clock.GetElapsedTime(_started);
+            _patience.CancelAfter(left < _idle ? (left > TimeSpan.Zero ? left : TimeSpan.Zero) : _idle);
+            return await _inner.ReadAsync(destination, _patience.Token);
+        }
+        catch (OperationCanceledException exception)
+        {
+            throw new AnswerBrokenException(_watch.ClientGone ? Outcomes.ClientClosed : Outcomes.ProviderTimeout, exception);
+        }
+        catch (Exception exception) when (exception is IOException or HttpRequestException or InvalidDataException)
+        {
+            throw new AnswerBrokenException(Outcomes.ConnectionReset, exception);
+        }
+    }
+
+    public void Dispose()
+    {
+        _patience.Dispose();
+        _inner.Dispose();
+    }
+}
+
+/// <summary>The answer ended before its end.</summary>
+internal sealed class AnswerBrokenException(string outcome, Exception inner) : Exception(outcome, inner)
+{
+    /// <summary>One of <see cref="Outcomes"/>.</summary>
+    public string Outcome => Message;
+}
+
+/// <summary>Stable codes of a charge's <c>outcome</c>.</summary>
+internal static class Outcomes
+{
+    public const string ClientClosed = "client_closed";
+    public const string ProviderTimeout = "provider_timeout";
+    public const string ConnectionReset = "connection_reset";
+    public const string ProviderUnreachable = "provider_unreachable";
+    public const string ProviderError = "provider_error";
+    public const string UnreadableAnswer = "unreadable_answer";
+    public const string StreamCut = "stream_cut";
+    public const string StreamOptionsRejected = "stream_options_rejected";
+}

@@ -1,0 +1,69 @@
+namespace Dvara.Server.Gateway;
+
+/// <summary>
+/// Stands between the client's connection and the forwarder: when the client leaves, an answer whose usage would be lost is drained
+/// within bounds instead of being cut. While it is attached, <c>HttpContext.RequestAborted</c> means "stop the call upstream".
+/// </summary>
+internal sealed class ClientWatch : IDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly HttpContext _httpContext;
+    private readonly CancellationToken _clientAborted;
+    private readonly CancellationTokenRegistration _registration;
+    private readonly DrainGate _drains;
+    private readonly bool _drain;
+    private int _draining;
+
+    /// <param name="httpContext">The client's request.</param>
+    /// <param name="drain">True for whole answers and for models with hidden reasoning; visible streams are cancelled.</param>
+    /// <param name="drains">The bounds.</param>
+    public ClientWatch(HttpContext httpContext, bool drain, DrainGate drains)
+    {
+        _httpContext = httpContext;
+        _drain = drain;
+        _drains = drains;
+        _clientAborted = httpContext.RequestAborted;
+        httpContext.RequestAborted = _stop.Token;
+        _registration = _clientAborted.UnsafeRegister(static watch => ((ClientWatch)watch!).OnClientGone(), this);
+    }
+
+    public bool ClientGone => _clientAborted.IsCancellationRequested;
+
+    /// <summary>Ends the call upstream.</summary>
+    public CancellationToken Stop => _stop.Token;
+
+    /// <summary>Ends the call unless <see cref="ClearDeadline"/> comes first.</summary>
+    public void StopAfter(TimeSpan deadline) => _stop.CancelAfter(deadline);
+
+    public void ClearDeadline()
+    {
+        if (Volatile.Read(ref _draining) == 0)
+        {
+            _stop.CancelAfter(Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    public void Dispose()
+    {
+        _registration.Dispose();
+        _httpContext.RequestAborted = _clientAborted;
+        if (Volatile.Read(ref _draining) == 1)
+        {
+            _drains.Exit();
+        }
+
+        _stop.Dispose();
+    }
+
+    private void OnClientGone()
+    {
+        if (_drain && _drains.TryEnter())
+        {
+            Volatile.Write(ref _draining, 1);
+            _stop.CancelAfter(_drains.Bound);
+            return;
+        }
+
+        _stop.Cancel();
+    }
+}

@@ -1,0 +1,71 @@
+using Dvara.Providers;
+using Dvara.Server.Audit;
+using Dvara.Server.Hosting;
+using Dvara.Server.Hosting.AdminApi;
+
+namespace Dvara.Server.Gateway;
+
+/// <summary>
+/// One request of the data plane, from key to charge. Fails closed: without a key, a readable body and a durable intent nothing
+/// reaches a provider.
+/// </summary>
+/// <remarks>
+/// <code>
+/// client ── (1) key ── (2) read ── (3) hold ── (4) intent ── (5) forward ────────── provider
+///           └──────── Admission ────────┘      └─ Dispatcher, Attempt ─┘                │
+/// client ── (8) end ── (7) settle ── (6) rate ── bytes, metered ────────────────────────┘
+///           └──────── MeteredStream / AnswerTransformer ────────┘     (9) ship: Metering
+/// </code>
+/// </remarks>
+internal sealed class Conductor(Admission admission, Dispatcher dispatcher, RefusalLog refusals, LoopMark loop)
+{
+    public async Task RunAsync(HttpContext httpContext, Endpoint endpoint)
+    {
+        if (loop.IsOn(httpContext.Request.Headers))
+        {
+            await GatewayErrors.LoopDetected.ExecuteAsync(httpContext);
+            return;
+        }
+
+        // :: Step 1
+        var (caller, error) = await admission.AuthenticateAsync(httpContext, endpoint == Endpoint.Embeddings ? "embeddings:write" : "completions:write");
+        string? model = null;
+        AdmittedCall? call = null;
+        if (error is null)
+        {
+            // :: Step 2
+            (call, model, error) = await admission.ReadAsync(httpContext, caller!, endpoint);
+        }
+
+        if (error is null)
+        {
+            // :: Steps 4 to 8; what was noted in the journal has its row in the ledger.
+            error = await dispatcher.SendAsync(httpContext, call!);
+        }
+
+        if (error is null)
+        {
+            return;
+        }
+
+        if (caller is not null && (call is null || error == GatewayErrors.LedgerUnavailable))
+        {
+            var request = RequestIdMiddleware.Of(httpContext);
+            refusals.Record(request, new(caller.TenantId), new(caller.KeyId), endpoint.Path(), model, error.Status, error.Code);
+        }
+
+        await RefuseAsync(httpContext, error);
+    }
+
+    private static Task RefuseAsync(HttpContext httpContext, ApiError error)
+    {
+        // The forwarder sets a status of its own when it fails; it is not the contract's.
+        httpContext.Response.Headers.ContentLength = null;
+        if (error.Status == StatusCodes.Status503ServiceUnavailable && httpContext.Response.Headers.RetryAfter.Count == 0)
+        {
+            httpContext.Response.Headers.RetryAfter = "1";
+        }
+
+        return httpContext.Response.HasStarted ? Task.CompletedTask : error.ExecuteAsync(httpContext);
+    }
+}

@@ -1,0 +1,73 @@
+using Dvara.Server.Storage;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Options;
+
+namespace Dvara.Server.Hosting;
+
+/// <summary>The commands of the binary. What an operator can put right is one message on the error stream and exit code 1, without a stack trace.</summary>
+internal static class Commands
+{
+    public static async Task<int> RunAsync(string[] args)
+    {
+        var (command, settings) = args is [{ Length: > 0 } first, .. var rest] && char.IsAsciiLetter(first[0]) && !first.Contains('=', StringComparison.Ordinal)
+            ? (first, rest)
+            : ("serve", args);
+        try
+        {
+            switch (command)
+            {
+                case "serve":
+                    await ServeAsync(settings);
+                    return 0;
+                case "migrate":
+                    await MigrateAsync(settings);
+                    return 0;
+                default:
+                    await Console.Error.WriteLineAsync($"{command} is not a command. The commands are serve (default) and migrate.");
+                    return 2;
+            }
+        }
+        catch (Exception exception) when (Explain(exception) is not null)
+        {
+            await Console.Error.WriteLineAsync(Explain(exception));
+            return 1;
+        }
+    }
+
+    private static async Task ServeAsync(string[] args)
+    {
+        await using var app = DvaraHost.Build(args);
+        try
+        {
+            await app.StartAsync();
+        }
+        catch
+        {
+            // What had started already stops in order, the silo included.
+            await app.StopAsync();
+            throw;
+        }
+
+        app.Services.GetRequiredService<StartUp>().Print(app, Console.Out);
+        await app.WaitForShutdownAsync();
+    }
+
+    /// <summary>Brings the ledger's schema up to date and ends; <c>serve</c> does the same before it listens.</summary>
+    private static async Task MigrateAsync(string[] args)
+    {
+        var settings = DvaraSettings.Read(WebApplication.CreateSlimBuilder(args).Configuration);
+        using var directory = DataDirectory.Open(settings.DataDirectory);
+        SqliteMigrator.Migrate(directory.LedgerFile);
+        await Console.Out.WriteLineAsync($"{directory.LedgerFile} has the newest schema.");
+    }
+
+    /// <returns>The message for an operator, or null for a fault of ours, which keeps its stack trace.</returns>
+    private static string? Explain(Exception exception) => exception switch
+    {
+        SettingsException or OptionsValidationException or MigrationException or UnauthorizedAccessException => exception.Message,
+        IOException { InnerException: AddressInUseException } =>
+            $"{exception.Message} Stop what listens there, or set ASPNETCORE_URLS to another address such as http://localhost:8081.",
+        IOException => exception.Message,
+        _ => null,
+    };
+}

@@ -1,0 +1,105 @@
+using System.Collections.Concurrent;
+using Dvara.Server.Hosting.AdminApi;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace Dvara.Server.Hosting;
+
+/// <summary>
+/// Stops the node without cutting anybody off: from the signal on <c>/readyz</c> fails and new requests are 503, those that run go on
+/// until they end or <c>Dvara:Hosting:StopSeconds</c> are over; then the rest is aborted (the gateway charges what was delivered) and
+/// everything else stops. Kestrel alone would close its listener at once, so that nobody could see that the node is not ready.
+/// </summary>
+internal sealed partial class Drain(DvaraSettings settings, ILogger<Drain> logger) : IHostedLifecycleService, IHealthCheck
+{
+    // Aborted requests settle what is known; nothing in that waits for anyone outside.
+    private static readonly TimeSpan AbortGrace = TimeSpan.FromSeconds(10);
+
+    private readonly ConcurrentDictionary<HttpContext, byte> _running = new();
+    private readonly TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile bool _draining;
+
+    public async Task RunAsync(HttpContext httpContext, RequestDelegate next)
+    {
+        _running.TryAdd(httpContext, 0);
+        try
+        {
+            // Entered before asked: a request is either refused or waited for, never overlooked.
+            if (_draining)
+            {
+                httpContext.Response.Headers.RetryAfter = "1";
+                httpContext.Response.Headers.Connection = "close";
+                await ShuttingDown.ExecuteAsync(httpContext);
+            }
+            else
+            {
+                await next(httpContext);
+            }
+        }
+        finally
+        {
+            _running.TryRemove(httpContext, out _);
+            if (_draining && _running.IsEmpty)
+            {
+                _idle.TrySetResult();
+            }
+        }
+    }
+
+    public async Task StoppingAsync(CancellationToken cancellationToken)
+    {
+        _draining = true;
+        if (_running.IsEmpty)
+        {
+            return;
+        }
+
+        LogDraining(logger, _running.Count, settings.StopSeconds);
+        if (await EndsWithinAsync(TimeSpan.FromSeconds(settings.StopSeconds)))
+        {
+            return;
+        }
+
+        LogAborting(logger, _running.Count);
+        foreach (var httpContext in _running.Keys)
+        {
+            httpContext.Abort();
+        }
+
+        await EndsWithinAsync(AbortGrace);
+    }
+
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        Task.FromResult(_draining ? HealthCheckResult.Unhealthy("stopping") : HealthCheckResult.Healthy());
+
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    private static readonly ApiError ShuttingDown =
+        new(StatusCodes.Status503ServiceUnavailable, "server_error", "shutting_down", "This node is stopping. Send the request again.");
+
+    private async Task<bool> EndsWithinAsync(TimeSpan bound)
+    {
+        try
+        {
+            await _idle.Task.WaitAsync(bound);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Information, "Stopping: {Running} requests may run on for {Seconds} s.")]
+    private static partial void LogDraining(ILogger logger, int running, int seconds);
+
+    [LoggerMessage(2, LogLevel.Warning, "Stopping: {Running} requests did not end in time and are aborted.")]
+    private static partial void LogAborting(ILogger logger, int running);
+}

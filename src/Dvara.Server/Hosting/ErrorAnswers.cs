@@ -1,0 +1,48 @@
+using Dvara.Server.Hosting.AdminApi;
+using Microsoft.AspNetCore.Diagnostics;
+
+namespace Dvara.Server.Hosting;
+
+/// <summary>
+/// Gives the contract's shape to what no endpoint answered: a failure of ours, a body that is too large, a path or method that does not
+/// exist. What an endpoint answered itself, a provider's error without a body included, passes untouched.
+/// </summary>
+internal static class ErrorAnswers
+{
+    public static void UseErrorAnswers(this IApplicationBuilder app)
+    {
+        app.UseExceptionHandler(new ExceptionHandlerOptions
+        {
+            ExceptionHandler = httpContext =>
+            {
+                // The handler before us emptied the answer, this header included.
+                httpContext.Response.Headers[RequestIdMiddleware.Header] = httpContext.Features.Get<RequestIdFeature>()!.Id.ToString();
+                return Of(httpContext.Features.Get<IExceptionHandlerFeature>()!.Error).ExecuteAsync(httpContext);
+            },
+            // What the caller did wrong is no error of ours and not worth a stack trace in the log.
+            SuppressDiagnosticsCallback = context => context.Exception is BadHttpRequestException,
+        });
+        app.UseStatusCodePages(context => context.HttpContext.GetEndpoint() is RouteEndpoint
+            ? Task.CompletedTask
+            : Of(context.HttpContext.Response.StatusCode).ExecuteAsync(context.HttpContext));
+    }
+
+    private static ApiError Of(Exception exception) => exception is BadHttpRequestException bad
+        ? Of(bad.StatusCode)
+        : new(StatusCodes.Status500InternalServerError, "server_error", "internal_error",
+            "The server failed; its log says why under this request's id.");
+
+    private static ApiError Of(int status)
+    {
+        const string Invalid = "invalid_request_error";
+        return status switch
+        {
+            StatusCodes.Status404NotFound => new(status, Invalid, "resource_not_found", "There is no such path."),
+            StatusCodes.Status405MethodNotAllowed => new(status, Invalid, "method_not_allowed", "This path does not take that method."),
+            StatusCodes.Status413PayloadTooLarge => new(status, Invalid, "input_too_large", "The body is larger than this call takes."),
+            StatusCodes.Status415UnsupportedMediaType => new(status, Invalid, "unsupported_media_type", "This call does not take that Content-Type."),
+            < 500 => new(status, Invalid, "invalid_request", "The request is not well formed."),
+            _ => new(status, "server_error", "internal_error", "The server could not answer."),
+        };
+    }
+}

@@ -1,0 +1,130 @@
+using System.Text.RegularExpressions;
+
+namespace Dvara.Server.Hosting;
+
+/// <summary>
+/// The settings with structure, and their spellings. <c>Dvara:Metering:Acknowledge</c> is also <c>dvara.llm-gateway.metering.acknowledge</c>
+/// (settings file, flat or nested, and command line) and <c>DVARA_LLM_GATEWAY_METERING_ACKNOWLEDGE</c> (environment). A spelling that
+/// matches no setting is an error: a misspelt cap or schedule must not be silently absent.
+/// </summary>
+internal static class SettingNames
+{
+    private const string Root = "Dvara:";
+    private const string DottedRoot = "dvara.llm-gateway.";
+    private const string EnvironmentRoot = "DVARA_LLM_GATEWAY_";
+
+    // * stands for a name that the operator chooses.
+    private static readonly string[] Known =
+    [
+        "Dvara:Budgets:RefusalStatus",
+        "Dvara:Gateway:BadKeysPerSecond",
+        "Dvara:Gateway:DrainSeconds",
+        "Dvara:Gateway:DrainsMax",
+        "Dvara:Gateway:FirstByteSeconds",
+        "Dvara:Gateway:IdleSeconds",
+        "Dvara:Gateway:MaxBodyBytes",
+        "Dvara:Gateway:TotalSeconds",
+        "Dvara:Hosting:StopSeconds",
+        "Dvara:Metering:Acknowledge",
+        "Dvara:Mock:Enabled",
+        "Dvara:Providers:*:ApiKey",
+        "Dvara:Providers:*:AsksForUsage",
+        "Dvara:Providers:*:BaseUrl",
+    ];
+
+    private static readonly IReadOnlyList<Spelling> Spellings = [.. Known.Select(name => new Spelling(name))];
+
+    /// <summary>Puts every setting under its <c>Dvara:</c> name. Where several sources name one, the later source wins, in whatever spelling.</summary>
+    /// <param name="configuration">Gets a last source with the winners.</param>
+    /// <param name="problems">Receives a sentence for each name that is no setting.</param>
+    public static void Unify(ConfigurationManager configuration, List<string> problems)
+    {
+        var winners = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
+        foreach (var provider in ((IConfigurationRoot)configuration).Providers)
+        {
+            foreach (var (key, value) in Flatten(provider, null))
+            {
+                if (Resolve(key) is { } name)
+                {
+                    winners[name] = value;
+                }
+                else if (IsSpelling(key))
+                {
+                    problems.Add($"{key.Replace(':', '.')} is not a setting. The settings are {string.Join(", ", Spellings.Select(s => s.Dotted))}.");
+                }
+            }
+        }
+
+        configuration.AddInMemoryCollection(winners);
+    }
+
+    private static bool IsSpelling(string key) =>
+        key.Replace(':', '.').StartsWith(DottedRoot, StringComparison.OrdinalIgnoreCase)
+        || key.StartsWith(EnvironmentRoot, StringComparison.OrdinalIgnoreCase);
+
+    private static string? Resolve(string key)
+    {
+        // ASP.NET strips its prefix from the environment only; a settings file and the command line may have it too.
+        if (key.Equals("ASPNETCORE_URLS", StringComparison.OrdinalIgnoreCase) || key.Equals("URLS", StringComparison.OrdinalIgnoreCase))
+        {
+            return "URLS";
+        }
+
+        return Spellings.Select(spelling => spelling.Match(key)).FirstOrDefault(name => name is not null);
+    }
+
+    private static IEnumerable<(string Key, string? Value)> Flatten(IConfigurationProvider provider, string? parent)
+    {
+        foreach (var child in provider.GetChildKeys([], parent).Distinct(StringComparer.OrdinalIgnoreCase))
+        {
+            var key = parent is null ? child : $"{parent}:{child}";
+            if (provider.TryGet(key, out var value) && value is not null)
+            {
+                yield return (key, value);
+            }
+
+            foreach (var nested in Flatten(provider, key))
+            {
+                yield return nested;
+            }
+        }
+    }
+
+    private sealed class Spelling
+    {
+        private const string Chosen = "*";
+
+        private readonly string _name;
+        private readonly Regex[] _patterns;
+
+        public Spelling(string name)
+        {
+            _name = name;
+            var words = name[Root.Length..].Split(':').Select(Kebab).ToList();
+            Dotted = DottedRoot + string.Join('.', words);
+            _patterns =
+            [
+                Pattern(name.Split(':'), ":"),
+                Pattern(["dvara", "llm-gateway", .. words], "[.:]"),
+                Pattern([EnvironmentRoot.TrimEnd('_'), .. words.Select(word => word.Replace('-', '_'))], "_"),
+            ];
+        }
+
+        public string Dotted { get; }
+
+        /// <returns>The setting's name with what the operator chose in it, or null.</returns>
+        public string? Match(string key)
+        {
+            var match = _patterns.Select(pattern => pattern.Match(key)).FirstOrDefault(m => m.Success);
+            return match is null ? null : _name.Replace(Chosen, match.Groups["chosen"].Value.ToLowerInvariant(), StringComparison.Ordinal);
+        }
+
+        private static Regex Pattern(IEnumerable<string> words, string separator) => new(
+            $"^{string.Join(separator, words.Select(word => word == Chosen ? "(?<chosen>[^.:_]+)" : Regex.Escape(word)))}$",
+            RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
+
+        /// <summary><c>RefusalStatus</c> becomes <c>refusal-status</c>.</summary>
+        private static string Kebab(string word) =>
+            Regex.Replace(word, "(?<=[a-z])[A-Z]", match => "-" + match.Value, RegexOptions.CultureInvariant).ToLowerInvariant();
+    }
+}

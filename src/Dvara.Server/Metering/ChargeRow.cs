@@ -1,0 +1,81 @@
+using System.Text.Json;
+using Dvara.Domain;
+using Dvara.Domain.Metering;
+using Dvara.Domain.Time;
+
+namespace Dvara.Server.Metering;
+
+/// <summary>How a charge stands in the ledger: one value per column of <c>charges</c>, and what the row adds to every sum.</summary>
+internal sealed class ChargeRow
+{
+    private ChargeRow(Charge charge, ChargeCounts counts, object?[] values) => (Charge, Counts, Values) = (charge, counts, values);
+
+    public Charge Charge { get; }
+
+    public ChargeCounts Counts { get; }
+
+    /// <summary>In the order of <see cref="LedgerStore.ChargeColumns"/>.</summary>
+    public object?[] Values { get; }
+
+    /// <exception cref="OverflowException">An amount needs more than the 64 bits of a row.</exception>
+    public static ChargeRow Of(JournalId journal, JournaledCharge journaled, ChargeCounts counts, BillingMonth month)
+    {
+        var charge = journaled.Charge;
+        var intent = charge.Intent;
+        var usage = charge.Usage;
+        return new(charge, counts,
+        [
+            Bytes(intent.AttemptId.Value),
+            (long)charge.Revision,
+            Code(charge.Kind),
+            Code(charge.State),
+            Bytes(intent.RequestId.Value),
+            (long)intent.Attempt,
+            Bytes(intent.TenantId.Value),
+            Bytes(intent.ApiKeyId.Value),
+            intent.Provider,
+            charge.ServedModel,
+            intent.RequestedModel,
+            intent.Endpoint,
+            intent.Stream ? 1L : 0L,
+            usage?.UncachedInput,
+            usage?.CacheRead,
+            usage?.CacheWrite,
+            usage?.Output,
+            usage?.Reasoning,
+            charge.Estimated ? 1L : 0L,
+            charge.Cost.Input.ToRowPicoUsd(),
+            charge.Cost.Output.ToRowPicoUsd(),
+            charge.LowerBound.ToRowPicoUsd(),
+            counts.Requests,
+            counts.Estimated,
+            counts.Unpriced,
+            counts.Unresolved,
+            counts.Failed,
+            charge.PriceId is { } price ? Bytes(price.Value) : null,
+            JsonSerializer.Serialize(intent.Tags, JournalJson.Default.IReadOnlyDictionaryStringString),
+            intent.EndUser,
+            intent.AttemptId.IntentTime.ToUnixTimeMilliseconds(),
+            (long)month.Value,
+            charge.LatencyMs,
+            (long?)charge.Status,
+            charge.Outcome,
+            charge.ProviderRequestId,
+            intent.IdempotencyKey,
+            Bytes(journal.Value),
+            journaled.Seq,
+        ]);
+    }
+
+    public static byte[] Bytes(Guid id) => id.ToByteArray(bigEndian: true);
+
+    /// <summary>How an enumeration's value is spelled in rows and in the API: <c>SETTLED</c>.</summary>
+    public static string Code<T>(T value)
+        where T : struct, Enum => Codes<T>.ByValue[value];
+
+    private static class Codes<T>
+        where T : struct, Enum
+    {
+        public static readonly Dictionary<T, string> ByValue = Enum.GetValues<T>().ToDictionary(v => v, v => v.ToString().ToUpperInvariant());
+    }
+}

@@ -1,0 +1,54 @@
+using Dvara.Domain;
+using Dvara.Server.Hosting.AdminApi;
+using Dvara.Server.Storage;
+
+namespace Dvara.Server.Metering;
+
+internal static class JournalEndpoints
+{
+    private const string Path = "/v1/admin/journals";
+
+    public static void MapMetering(this IEndpointRouteBuilder app) =>
+        app.MapGroup(Path).WithTags("Journals").MapGet("/", ListAsync).RequireScope("journals:read").WithSummary("List journals, newest first");
+
+    private static async Task<IResult> ListAsync(HttpContext httpContext, Database database, Journal own, CursorCodec cursors)
+    {
+        var query = new AdminQuery(httpContext.Request.Query);
+        var (limit, cursor) = (query.Limit(), query.Text("cursor"));
+        JournalId? before = null;
+        if (cursor is not null)
+        {
+            before = cursors.Decode(Path, cursor) is { } position ? new JournalId(Guid.ParseExact(position, "D")) : null;
+            if (before is null)
+            {
+                query.Fail("cursor", "cursor is not one of this list.");
+            }
+        }
+
+        if (query.Error() is { } error)
+        {
+            return error;
+        }
+
+        // Journals hold the charges of all tenants: who sees one tenant only sees none.
+        var rows = httpContext.Admin().TenantId is null
+            ? await database.ReadAsync(c => LedgerStore.ListAsync(c, before, limit + 1), httpContext.RequestAborted)
+            : [];
+        var items = rows.Take(limit).Select(row => Answer.Of(row, own)).ToList();
+        var next = rows.Count > limit ? cursors.Encode(Path, items[^1].Id.ToString()) : null;
+        return Results.Json(new Page<Answer>(items, next), AdminJson.Options);
+    }
+
+    /// <param name="Id">The journal.</param>
+    /// <param name="Silo">Who wrote it last.</param>
+    /// <param name="State">OPEN, CLOSED (shipped to the end), MISSING (never closed, and not here any more).</param>
+    /// <param name="LowWater">Shipped charges up to here are no longer kept in it.</param>
+    /// <param name="ShippedThrough">Its charges up to here are in the ledger.</param>
+    /// <param name="Pending">Durable charges that the ledger does not have yet; null for a journal of another silo, which alone knows.</param>
+    /// <param name="LeasedUsd">Granted to it by caps.</param>
+    private sealed record Answer(JournalId Id, string Silo, string State, long LowWater, long ShippedThrough, int? Pending, Usd LeasedUsd)
+    {
+        public static Answer Of(JournalRow row, Journal own) =>
+            new(row.Id, row.Silo, row.State, row.LowWater, row.ShippedThrough, row.Id == own.Id ? own.Unshipped : null, Usd.Zero);
+    }
+}

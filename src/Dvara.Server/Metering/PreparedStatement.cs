@@ -1,0 +1,78 @@
+using System.Data.Common;
+
+namespace Dvara.Server.Metering;
+
+/// <summary>One prepared statement, used again and again with other values. Parameters are bound in the order of their names.</summary>
+internal sealed class PreparedStatement : IDisposable
+{
+    private readonly DbCommand _command;
+
+    public PreparedStatement(DbConnection connection, string sql, params ReadOnlySpan<string> parameters)
+        : this(connection, null, sql, parameters)
+    {
+    }
+
+    public PreparedStatement(DbTransaction transaction, string sql, params ReadOnlySpan<string> parameters)
+        : this(transaction.Connection!, transaction, sql, parameters)
+    {
+    }
+
+    private PreparedStatement(DbConnection connection, DbTransaction? transaction, string sql, ReadOnlySpan<string> parameters)
+    {
+        _command = connection.CreateCommand();
+        _command.Transaction = transaction;
+#pragma warning disable CA2100 // Every caller is a store that passes its constants.
+        _command.CommandText = sql;
+#pragma warning restore CA2100
+        foreach (var name in parameters)
+        {
+            var parameter = _command.CreateParameter();
+            parameter.ParameterName = name;
+            _command.Parameters.Add(parameter);
+        }
+    }
+
+    /// <returns>The rows that changed.</returns>
+    public int Run(params ReadOnlySpan<object?> values)
+    {
+        Bind(values);
+        return _command.ExecuteNonQuery();
+    }
+
+    /// <summary>As <see cref="Run"/>; the values are bound before it returns.</summary>
+    public Task<int> RunAsync(ReadOnlySpan<object?> values, CancellationToken cancellationToken)
+    {
+        Bind(values);
+        return _command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    public T Row<T>(Func<DbDataReader, T> read, params ReadOnlySpan<object?> values)
+    {
+        Bind(values);
+        using var reader = _command.ExecuteReader();
+        return reader.Read() ? read(reader) : throw new InvalidOperationException("the row is missing");
+    }
+
+    public List<T> Rows<T>(Func<DbDataReader, T> read, params ReadOnlySpan<object?> values)
+    {
+        Bind(values);
+        var rows = new List<T>();
+        using var reader = _command.ExecuteReader();
+        while (reader.Read())
+        {
+            rows.Add(read(reader));
+        }
+
+        return rows;
+    }
+
+    public void Dispose() => _command.Dispose();
+
+    private void Bind(ReadOnlySpan<object?> values)
+    {
+        for (var i = 0; i < values.Length; i++)
+        {
+            _command.Parameters[i].Value = values[i] ?? DBNull.Value;
+        }
+    }
+}

@@ -1,0 +1,29 @@
+namespace Dvara.Server.Tenants;
+
+/// <summary>What the audit trail says of tenants.</summary>
+internal static class TenantAudit
+{
+    public const string Created = "TENANT_CREATED";
+
+    public const string Updated = "TENANT_UPDATED";
+
+    public const string Closed = "TENANT_CLOSED";
+
+    public static string TypeOf(Tenant before, Tenant next) =>
+        before.Status != TenantStatus.Closed && next.Status == TenantStatus.Closed ? Closed : Updated;
+
+    public static object Facts(Tenant tenant) =>
+        new { tenant.Id, tenant.Name, status = tenant.Status.Name(), tenant.Region, tenant.Metadata, tenant.Tags };
+
+    /// <summary>The tenant as it became; as it was, the event before this one says.</summary>
+    public static object Facts(Tenant before, Tenant next) => new
+    {
+        next.Id,
+        next.Name,
+        status = next.Status.Name(),
+        next.Region,
+        next.Metadata,
+        next.Tags,
+        changed = before.ChangesTo(next),
+    };
+}

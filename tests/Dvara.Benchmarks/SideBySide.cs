@@ -1,0 +1,162 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace Dvara.Benchmarks;
+
+/// <summary>
+/// Upstream alone, bare YARP and the gateway with everything on (key, tags, durable journal, ledger), each a process of its own, in one
+/// run, alternating. Only ratios and differences mean something: the machine is small and noisy. Needs <c>wrk</c>.
+/// </summary>
+internal static partial class SideBySide
+{
+    private const int Rounds = 5;
+    private const int Seconds = 6;
+
+    private const string Whole =
+        """{"model":"gpt-4o","messages":[{"role":"user","content":"Hi"}],"metadata":{"tags":{"team":"search","project":"apollo"}}}""";
+
+    private const string Streamed =
+        """{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"Hi"}],"metadata":{"tags":{"team":"search","project":"apollo"}}}""";
+
+    public static async Task<int> RunAsync()
+    {
+        await using var field = await Field.StartAsync();
+        Console.WriteLine($"fsync of this folder: {Median(Fsyncs(field.Data)):0.000} ms (median of 200)");
+        foreach (var (name, body) in new[] { ("whole", Whole), ("streamed", Streamed) })
+        {
+            await CompareAsync(field, name, body, connections: 32);
+            await CompareAsync(field, name, body, connections: 1);
+        }
+
+        var bytes = await field.AllocatedAsync(() => WrkAsync(field.Gateway.BaseAddress, field.Key, Whole, 8, 3));
+        Console.WriteLine($"allocations: {bytes:0} bytes per whole request, in the gateway's process");
+        return 0;
+    }
+
+    /// <summary>Sends so many requests and prints the process's memory on the way.</summary>
+    public static async Task<int> MeasureMemoryAsync(int requests)
+    {
+        await using var field = await Field.StartAsync();
+        var sent = 0.0;
+        while (sent < requests)
+        {
+            var run = await WrkAsync(field.Gateway.BaseAddress, field.Key, Whole, 32, 5);
+            sent += run.PerSecond * 5;
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{sent,9:0} requests: {field.GatewayResidentMb():0} MB resident"));
+        }
+
+        return 0;
+    }
+
+    /// <summary>Starts the gateway again and again on one data folder, each time until a call is answered.</summary>
+    public static async Task<int> MeasureStartAsync()
+    {
+        await using var field = await Field.StartAsync();
+        await field.Gateway.DisposeAsync();
+        var seconds = new List<double>();
+        for (var round = 0; round < 10; round++)
+        {
+            var started = Stopwatch.GetTimestamp();
+            await field.RestartAsync();
+            using var client = new HttpClient { BaseAddress = field.Gateway.BaseAddress };
+            client.DefaultRequestHeaders.Authorization = new("Bearer", field.Key);
+            using var answer = await client.PostAsync("/v1/chat/completions", new StringContent(Whole, Encoding.UTF8, "application/json"));
+            answer.EnsureSuccessStatusCode();
+            seconds.Add(Stopwatch.GetElapsedTime(started).TotalSeconds);
+            await field.Gateway.DisposeAsync();
+        }
+
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"start to first answered request: min {seconds.Min():0.00} s, median {Median(seconds):0.00} s, max {seconds.Max():0.00} s of {seconds.Count}"));
+        return 0;
+    }
+
+    private static async Task CompareAsync(Field field, string name, string body, int connections)
+    {
+        (string Name, Uri Address)[] sides = [("upstream", field.Upstream), ("yarp", field.Yarp), ("gateway", field.Gateway.BaseAddress)];
+        var runs = sides.ToDictionary(s => s.Name, _ => new List<Run>(), StringComparer.Ordinal);
+        foreach (var side in sides)
+        {
+            await WrkAsync(side.Address, field.Key, body, connections, 3);
+        }
+
+        for (var round = 0; round < Rounds; round++)
+        {
+            foreach (var side in sides)
+            {
+                runs[side.Name].Add(await WrkAsync(side.Address, field.Key, body, connections, Seconds));
+            }
+        }
+
+        Console.WriteLine($"{name}, {connections} connections, {Rounds} rounds of {Seconds} s, medians:");
+        foreach (var side in sides)
+        {
+            var of = runs[side.Name];
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"  {side.Name,-9} {Median(of.Select(r => r.PerSecond)),9:0} requests/s   p50 {Median(of.Select(r => r.P50Ms)),7:0.000} ms   p99 {Median(of.Select(r => r.P99Ms)),7:0.000} ms   errors {of.Sum(r => r.Errors)}"));
+        }
+
+        var ratio = Median(runs["gateway"].Zip(runs["yarp"], (g, y) => g.PerSecond / y.PerSecond));
+        var p50 = Median(runs["gateway"].Zip(runs["yarp"], (g, y) => g.P50Ms - y.P50Ms));
+        var p99 = Median(runs["gateway"].Zip(runs["yarp"], (g, y) => g.P99Ms - y.P99Ms));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  gateway / yarp {ratio:0.00}   added p50 {p50:0.000} ms   added p99 {p99:0.000} ms"));
+    }
+
+    private static async Task<Run> WrkAsync(Uri address, string key, string body, int connections, int seconds)
+    {
+        var script = Path.GetTempFileName();
+        await File.WriteAllTextAsync(script, $"""
+            wrk.method = "POST"
+            wrk.body = [==[{body}]==]
+            wrk.headers["Content-Type"] = "application/json"
+            wrk.headers["Authorization"] = "Bearer {key}"
+            """);
+        var start = new ProcessStartInfo("wrk",
+            ["-t1", $"-c{connections}", $"-d{seconds}s", "--latency", "-s", script, new Uri(address, "/v1/chat/completions").ToString()])
+        { RedirectStandardOutput = true };
+        using var wrk = Process.Start(start)!;
+        var text = await wrk.StandardOutput.ReadToEndAsync();
+        await wrk.WaitForExitAsync();
+        File.Delete(script);
+        return new(
+            double.Parse(PerSecondPattern().Match(text).Groups[1].Value, CultureInfo.InvariantCulture),
+            LatencyMs(text, "50%"),
+            LatencyMs(text, "99%"),
+            ErrorsPattern().Matches(text).Sum(m => int.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture)));
+    }
+
+    private static double LatencyMs(string text, string percentile)
+    {
+        var match = Regex.Match(text, Regex.Escape(percentile) + @"\s+([\d.]+)(us|ms|s)");
+        var value = double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture);
+        return match.Groups[2].Value switch { "us" => value / 1000, "ms" => value, _ => value * 1000 };
+    }
+
+    private static IEnumerable<double> Fsyncs(string folder)
+    {
+        using var file = new FileStream(Path.Combine(folder, "fsync.probe"), FileMode.Create, FileAccess.Write, FileShare.None, 1);
+        for (var i = 0; i < 200; i++)
+        {
+            file.Write(new byte[4096]);
+            var started = Stopwatch.GetTimestamp();
+            file.Flush(flushToDisk: true);
+            yield return Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+        }
+    }
+
+    private static double Median(IEnumerable<double> values)
+    {
+        var sorted = values.Order().ToList();
+        return sorted[sorted.Count / 2];
+    }
+
+    [GeneratedRegex(@"Requests/sec:\s+([\d.]+)")]
+    private static partial Regex PerSecondPattern();
+
+    [GeneratedRegex(@"Non-2xx or 3xx responses: (\d+)")]
+    private static partial Regex ErrorsPattern();
+
+    internal readonly record struct Run(double PerSecond, double P50Ms, double P99Ms, int Errors);
+}

@@ -1,0 +1,187 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Dvara.Server.Gateway;
+using Dvara.Testing;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Xunit;
+
+namespace Dvara.FunctionalTests.Gateway;
+
+/// <summary>The client leaves in the middle: what was delivered is charged, and an answer whose usage would be lost is read to its end.</summary>
+public sealed class ClientAbortTests : IAsyncLifetime
+{
+    private readonly TaskCompletionSource _asked = New();
+    private readonly TaskCompletionSource _cut = New();
+    private readonly TaskCompletionSource _goOn = New();
+
+    private FakeUpstream _upstream = null!;
+    private GatewayEnvironment _environment = null!;
+    private TestTenant _tenant = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _upstream = await FakeUpstream.StartAsync();
+        var settings = _upstream.Settings;
+        settings["Dvara:Gateway:DrainSeconds"] = "1";
+        _environment = await GatewayEnvironment.StartAsync(settings);
+        _tenant = await TestTenant.CreateAsync(_environment);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _goOn.TrySetResult();
+        _tenant.Dispose();
+        await _environment.DisposeAsync();
+        await _upstream.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task VisibleStream_IsCancelledUpstream_AndTheDeliveredPartIsEstimated()
+    {
+        _upstream.Answer = (httpContext, _) => StreamAsync(httpContext, deltas: 3);
+
+        await LeaveAsync("gpt-4o", stream: true);
+
+        await _cut.Task.WaitAsync(Patience);
+        var line = await LineAsync();
+        Assert.Equal("ESTIMATED", (string?)line["state"]);
+        // "Hello", "!", " How": one token each in this model's vocabulary.
+        Assert.Equal(3, (int)line["outputTokens"]!);
+    }
+
+    [Fact]
+    public async Task HiddenReasoning_IsDrained_AndSettledFromItsUsage()
+    {
+        _upstream.Answer = (httpContext, _) => StreamAsync(httpContext, deltas: 3);
+
+        await LeaveAsync("o3-mini", stream: true);
+        await DrainsAsync();
+        _goOn.SetResult();
+
+        var line = await LineAsync();
+        Assert.Equal("SETTLED", (string?)line["state"]);
+        Assert.Equal(Recorded.CompletionTokens, (int)line["outputTokens"]!);
+    }
+
+    [Fact]
+    public async Task WholeAnswer_IsDrained_AndSettledFromItsUsage()
+    {
+        _upstream.Answer = WholeAsync;
+
+        await LeaveAsync("gpt-4o", stream: false);
+        await DrainsAsync();
+        _goOn.SetResult();
+
+        var line = await LineAsync();
+        Assert.Equal("SETTLED", (string?)line["state"]);
+        Assert.Equal(Recorded.PromptTokens, (int)line["inputTokens"]!);
+    }
+
+    [Theory]
+    [InlineData("gpt-4o", false)]
+    [InlineData("o3-mini", true)]
+    public async Task WhatCannotBeDrainedInTime_IsUnresolved_WithItsLowerBoundApart(string model, bool stream)
+    {
+        _upstream.Answer = stream ? (httpContext, _) => StreamAsync(httpContext, deltas: 3) : WholeAsync;
+
+        await LeaveAsync(model, stream);
+        await _cut.Task.WaitAsync(Patience);
+
+        var line = await LineAsync();
+        Assert.Equal("UNRESOLVED", (string?)line["state"]);
+        Assert.Equal("0", line["totalCostUsd"]!.ToString());
+    }
+
+    private static TimeSpan Patience => TimeSpan.FromSeconds(20);
+
+    private async Task StreamAsync(HttpContext httpContext, int deltas)
+    {
+        var whole = Recorded.ChatStream(usage: true);
+        var events = whole.Split("\n\n");
+        // The first event carries the role; the next ones a word each.
+        var first = string.Join("\n\n", events[..(deltas + 1)]) + "\n\n";
+        httpContext.Response.ContentType = "text/event-stream";
+        await httpContext.Response.WriteAsync(first, httpContext.RequestAborted);
+        await httpContext.Response.Body.FlushAsync(httpContext.RequestAborted);
+        _asked.SetResult();
+        await GoOnAsync(httpContext);
+        await httpContext.Response.WriteAsync(whole[first.Length..], httpContext.RequestAborted);
+    }
+
+    private async Task WholeAsync(HttpContext httpContext, UpstreamCall call)
+    {
+        _asked.SetResult();
+        await GoOnAsync(httpContext);
+        await Recorded.AnswerAsync(httpContext, call);
+    }
+
+    private async Task GoOnAsync(HttpContext httpContext)
+    {
+        try
+        {
+            await _goOn.Task.WaitAsync(httpContext.RequestAborted);
+        }
+        catch (OperationCanceledException)
+        {
+            _cut.SetResult();
+            throw;
+        }
+    }
+
+    /// <summary>Sends a call, takes what has come once the provider pauses, and closes the connection.</summary>
+    private async Task LeaveAsync(string model, bool stream)
+    {
+        using var leave = new CancellationTokenSource();
+        var body = new JsonObject
+        {
+            ["model"] = model,
+            ["stream"] = stream,
+            ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Hi" }),
+        };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions")
+        {
+            Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json"),
+        };
+        var call = _tenant.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, leave.Token);
+        await _asked.Task.WaitAsync(Patience);
+        if (stream)
+        {
+            using var answer = await call;
+            await using var content = await answer.Content.ReadAsStreamAsync(leave.Token);
+            var text = "";
+            var buffer = new byte[4096];
+            while (!text.Contains("How", StringComparison.Ordinal))
+            {
+                text += Encoding.UTF8.GetString(buffer, 0, await content.ReadAsync(buffer, leave.Token));
+            }
+
+            await leave.CancelAsync();
+            return;
+        }
+
+        await leave.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
+    }
+
+    private Task DrainsAsync() => UntilAsync(() => Task.FromResult(_environment.Services.GetRequiredService<DrainGate>().Running == 1));
+
+    private async Task<JsonObject> LineAsync()
+    {
+        IReadOnlyList<JsonObject> lines = [];
+        await UntilAsync(async () => (lines = await _tenant.CostsAsync()).Count > 0);
+        return Assert.Single(lines);
+    }
+
+    private static async Task UntilAsync(Func<Task<bool>> condition)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
+        while (!await condition())
+        {
+            await poll.WaitForNextTickAsync(patience.Token);
+        }
+    }
+
+    private static TaskCompletionSource New() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}

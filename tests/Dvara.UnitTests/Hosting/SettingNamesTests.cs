@@ -1,0 +1,128 @@
+using System.Text;
+using Dvara.Server.Hosting;
+using Microsoft.Extensions.Configuration;
+using Xunit;
+
+namespace Dvara.UnitTests.Hosting;
+
+public sealed class SettingNamesTests
+{
+    private const string Name = "Dvara:Metering:Acknowledge";
+
+    private static ConfigurationManager Json(string json)
+    {
+        var configuration = new ConfigurationManager();
+        configuration.AddJsonStream(new MemoryStream(Encoding.UTF8.GetBytes(json)));
+        return configuration;
+    }
+
+    private static List<string> Unify(ConfigurationManager configuration)
+    {
+        var problems = new List<string>();
+        SettingNames.Unify(configuration, problems);
+        return problems;
+    }
+
+    [Theory]
+    [InlineData("""{"dvara.llm-gateway.metering.acknowledge":"ledger"}""")]
+    [InlineData("""{"dvara":{"llm-gateway":{"metering":{"acknowledge":"ledger"}}}}""")]
+    [InlineData("""{"dvara.llm-gateway":{"metering.acknowledge":"ledger"}}""")]
+    [InlineData("""{"Dvara":{"Metering":{"Acknowledge":"ledger"}}}""")]
+    [InlineData("""{"DVARA_LLM_GATEWAY_METERING_ACKNOWLEDGE":"ledger"}""")]
+    public void Setting_InAnySpelling_IsTheSameSetting(string json)
+    {
+        var configuration = Json(json);
+
+        Assert.Empty(Unify(configuration));
+
+        Assert.Equal("ledger", configuration[Name]);
+    }
+
+    [Fact]
+    public void Setting_OnTheCommandLine_IsRead()
+    {
+        var configuration = new ConfigurationManager();
+        configuration.AddCommandLine(["--dvara.llm-gateway.metering.acknowledge=ledger", "--dvara.llm-gateway.hosting.stop-seconds", "5"]);
+
+        Assert.Empty(Unify(configuration));
+
+        Assert.Equal("ledger", configuration[Name]);
+        Assert.Equal("5", configuration["Dvara:Hosting:StopSeconds"]);
+    }
+
+    [Fact]
+    public void Setting_OfALaterSource_Wins_WhateverItsSpelling()
+    {
+        var configuration = Json("""{"dvara.llm-gateway.metering.acknowledge":"ledger"}""");
+        configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["DVARA_LLM_GATEWAY_METERING_ACKNOWLEDGE"] = "journal" });
+
+        Unify(configuration);
+
+        Assert.Equal("journal", configuration[Name]);
+    }
+
+    [Fact]
+    public void Provider_OfTheOperatorsChoice_KeepsItsName()
+    {
+        var configuration = Json("""{"dvara.llm-gateway.providers.local-llm.base-url":"http://llm:8000/v1"}""");
+
+        Assert.Empty(Unify(configuration));
+
+        Assert.Equal("http://llm:8000/v1", configuration["Dvara:Providers:local-llm:BaseUrl"]);
+    }
+
+    [Theory]
+    [InlineData("dvara.llm-gateway.metering.acknowlege")]
+    [InlineData("dvara:llm-gateway:foo")]
+    [InlineData("DVARA_LLM_GATEWAY_METERING_ACK")]
+    public void Setting_ThatDoesNotExist_IsAProblemThatListsTheKnownOnes(string name)
+    {
+        var configuration = new ConfigurationManager();
+        configuration.AddInMemoryCollection(new Dictionary<string, string?> { [name] = "x" });
+
+        var problem = Assert.Single(Unify(configuration));
+
+        Assert.Contains(name.Replace(':', '.'), problem, StringComparison.Ordinal);
+        Assert.Contains("dvara.llm-gateway.metering.acknowledge", problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Settings_WithSeveralMistakes_AreRefusedAtOnce()
+    {
+        var configuration = new ConfigurationManager();
+        configuration.AddInMemoryCollection(new Dictionary<string, string?>
+        {
+            ["DVARA_MASTER_KEY"] = "short",
+            ["DVARA_ADMIN_TOKEN"] = "changeme-changeme-0123",
+            ["DVARA_SILO_PORT"] = "70000",
+            ["DVARA_CLOCK_START"] = "2026-04-01",
+            ["DVARA_POSTGRES"] = "Host=db",
+            ["DVARA_ROLE"] = "gateway",
+            ["DVARA_ADMIN_URLS"] = "http://localhost:8080",
+            ["DVARA_TLS_CERT"] = "/nowhere/cert.pem",
+            ["DVARA_TRUSTED_PROXIES"] = "10.0.0.0/8,nonsense",
+            ["ASPNETCORE_URLS"] = "https://localhost:8443;ftp://x",
+            ["Dvara:Metering:Acknowledge"] = "memory",
+            ["Dvara:Hosting:StopSeconds"] = "-1",
+            ["dvara.llm-gateway.foo"] = "x",
+        });
+
+        var message = Assert.Throws<SettingsException>(() => DvaraSettings.Read(configuration)).Message;
+
+        Assert.All(
+            (string[])["DVARA_MASTER_KEY", "DVARA_ADMIN_TOKEN is a placeholder", "DVARA_SILO_PORT is 70000", "DVARA_CLOCK_START", "DVARA_POSTGRES",
+                "DVARA_ROLE is gateway", "DVARA_ADMIN_URLS must name ports", "DVARA_TLS_CERT and DVARA_TLS_KEY belong together", "nonsense",
+                "https://localhost:8443", "ftp://x", "Acknowledge is memory", "StopSeconds is -1", "dvara.llm-gateway.foo is not a setting"],
+            problem => Assert.Contains(problem, message, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Urls_AreTakenFromAnySource()
+    {
+        var configuration = new ConfigurationManager();
+        configuration.AddCommandLine(["--ASPNETCORE_URLS=http://0.0.0.0:9000"]);
+
+        Assert.Equal(["http://0.0.0.0:9000"], DvaraSettings.Read(configuration).Listeners.Urls);
+        Assert.Equal(["http://localhost:8080"], DvaraSettings.Read(new ConfigurationManager()).Listeners.Urls);
+    }
+}
