@@ -12,7 +12,7 @@ public static class BodyRewriter
     private static readonly byte[] AskingObject = """{"include_usage":true}"""u8.ToArray();
     private static readonly byte[] AskingMember = "\"include_usage\":true"u8.ToArray();
     private static readonly byte[] AskingFirst = "\"include_usage\":true,"u8.ToArray();
-    private static readonly byte[] StreamOptionsMember = """"stream_options":{"include_usage":true},""""u8.ToArray();
+    private static readonly byte[] StreamOptionsMember = "\"stream_options\":{\"include_usage\":true},"u8.ToArray();
 
     /// <summary>The pieces to send, in order; the body itself, as one piece, when nothing changes. Its length is the content length.</summary>
     public static ReadOnlySequence<byte> Rewrite(ReadOnlyMemory<byte> body, BodyPlan plan, in BodyChanges changes)
