@@ -116,7 +116,7 @@ public sealed class OpenAiUsageTests
         {
             var usage = Read($$"""
                 {"prompt_tokens":{{prompt}},"completion_tokens":{{completion}},"total_tokens":{{(total is null ? "null" : $"{total}")}},
-                 "prompt_tokens_details":{"cached_tokens":{{cached}},"cache_write_tokens":{{write}}},"completion_tokens_details":{"reasoning_tokens":{{reasoning}}}}
+                 "prompt_tokens_details":{"cached_tokens":{{cached}},"cache_write_tokens":{{write}}},"completion_tokens_details":{"reasoning_tokens":{{reasoning}} } }
                 """).Usage!;
             var outside = total == prompt + completion + reasoning;
             return Buckets(usage).All(bucket => bucket is null or >= 0)
