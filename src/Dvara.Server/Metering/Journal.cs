@@ -87,13 +87,14 @@ internal sealed class Journal : IDisposable
             return Task.FromException(new JournalUnavailableException("The journal admits nothing: its disk is full or the ledger is too far behind."));
         }
 
+        // Made before the attempt counts as open: what cannot be encoded leaves nothing behind.
         var attempt = new OpenAttempt(intent);
+        var note = new NoteWrite(_open, attempt, cancellationToken);
         if (!_open.TryAdd(intent.AttemptId, attempt))
         {
             throw new InvalidOperationException($"Attempt {intent.AttemptId} is noted twice.");
         }
 
-        var note = new NoteWrite(_open, attempt, cancellationToken);
         if (!_writer.TryQueue(note))
         {
             note.OnRefused(Closed());

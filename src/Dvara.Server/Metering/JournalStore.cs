@@ -104,28 +104,26 @@ internal sealed class JournalStore : IDisposable
             reader = Connect(path);
             return new JournalStore(path, writer, reader);
         }
-        catch (SqliteException exception)
+        catch (Exception exception)
         {
             reader?.Dispose();
             writer.Dispose();
-            throw exception.SqliteErrorCode is SqliteErrors.Corrupt or SqliteErrors.NotADatabase or SqliteErrors.Error
-                ? new JournalDamagedException(path, exception.Message, exception)
-                : exception;
-        }
-        catch
-        {
-            reader?.Dispose();
-            writer.Dispose();
+            if (IsDamage(exception) || exception is SqliteException { SqliteErrorCode: SqliteErrors.Error })
+            {
+                throw new JournalDamagedException(path, exception.Message, exception);
+            }
+
             throw;
         }
     }
 
     /// <summary>The last number given to an entry; the next is larger.</summary>
-    public long LastSeq()
+    /// <exception cref="JournalDamagedException">The file cannot be read.</exception>
+    public long LastSeq() => Read(() =>
     {
         using var last = new PreparedStatement(_writer, ReadLastSeq);
         return last.Row(row => row.GetInt64(0));
-    }
+    });
 
     /// <exception cref="JournalDamagedException">An entry does not match its checksum, or cannot be read.</exception>
     public IReadOnlyList<OpenIntent> ReadOpen() => Read(() =>
@@ -158,24 +156,26 @@ internal sealed class JournalStore : IDisposable
         }
     });
 
-    public int CountCharges(long after)
+    /// <exception cref="JournalDamagedException">The file cannot be read.</exception>
+    public int CountCharges(long after) => Read(() =>
     {
         lock (_reading)
         {
             using var count = new PreparedStatement(_reader, CountChargesAfter, "$after");
             return count.Row(row => row.GetInt32(0), after);
         }
-    }
+    });
 
     /// <summary>Charges up to here have been deleted.</summary>
-    public long PrunedThrough()
+    /// <exception cref="JournalDamagedException">The file cannot be read.</exception>
+    public long PrunedThrough() => Read(() =>
     {
         lock (_reading)
         {
             using var pruned = new PreparedStatement(_reader, ReadPrunedThrough);
             return pruned.Row(row => row.GetInt64(0));
         }
-    }
+    });
 
     public void Begin() => _begin.Run();
 
@@ -301,11 +301,13 @@ internal sealed class JournalStore : IDisposable
         {
             return read();
         }
-        catch (Exception exception) when (
-            exception is JsonException or InvalidCastException or InvalidOperationException or ArgumentException
-            or SqliteException { SqliteErrorCode: SqliteErrors.Corrupt or SqliteErrors.NotADatabase })
+        catch (Exception exception) when (IsDamage(exception))
         {
             throw new JournalDamagedException(_path, exception.Message, exception);
         }
     }
+
+    private static bool IsDamage(Exception exception) =>
+        exception is JsonException or InvalidCastException or InvalidOperationException or ArgumentException or OverflowException
+        or SqliteException { SqliteErrorCode: SqliteErrors.Corrupt or SqliteErrors.NotADatabase };
 }

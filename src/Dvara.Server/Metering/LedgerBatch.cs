@@ -8,7 +8,8 @@ namespace Dvara.Server.Metering;
 
 /// <summary>
 /// One batch of one journal on its way into the ledger: charges, rollups, participants, seal and the journal's progress, all in the
-/// caller's transaction. Idempotent: rows that are there already count nothing.
+/// caller's transaction. Idempotent: what the journal's standing covers is skipped, so that a batch whose commit was not heard of can be
+/// sent again, and rows that are there already count nothing.
 /// </summary>
 internal sealed class LedgerBatch(
     JournalId journal, long epoch, JournalOptions options, IReadOnlyList<ILedgerParticipant> participants, TimeProvider clock)
@@ -18,8 +19,14 @@ internal sealed class LedgerBatch(
     public async Task<IReadOnlyList<Charge>> WriteAsync(
         DbTransaction transaction, IReadOnlyList<JournaledCharge> batch, CancellationToken cancellationToken)
     {
-        var standing = await LedgerStore.ReadStandingAsync(transaction, journal);
-        var rows = await InsertAsync(transaction, batch, cancellationToken);
+        var standing = await ReadStandingAsync(transaction);
+        IReadOnlyList<JournaledCharge> missing = [.. batch.SkipWhile(charge => charge.Seq <= standing.ShippedThrough)];
+        if (missing.Count == 0)
+        {
+            return [];
+        }
+
+        var rows = await InsertAsync(transaction, missing, cancellationToken);
         await FeedRollupsAsync(transaction, rows, cancellationToken);
         IReadOnlyList<Charge> inserted = [.. rows.Select(row => row.Charge)];
         foreach (var participant in participants)
@@ -27,7 +34,7 @@ internal sealed class LedgerBatch(
             await participant.OnInsertedAsync(transaction, inserted, cancellationToken);
         }
 
-        await AdvanceAsync(transaction, standing, batch, rows);
+        await AdvanceAsync(transaction, standing, missing, rows);
         return inserted;
     }
 
@@ -35,9 +42,20 @@ internal sealed class LedgerBatch(
     /// <exception cref="JournalTakenOverException">Another process has opened the journal since.</exception>
     public async Task QuarantineAsync(DbTransaction transaction, JournaledCharge charge, string reason)
     {
-        var standing = await LedgerStore.ReadStandingAsync(transaction, journal);
+        var standing = await ReadStandingAsync(transaction);
+        if (charge.Seq <= standing.ShippedThrough)
+        {
+            return;
+        }
+
         await LedgerStore.QuarantineAsync(transaction, journal, charge, reason, clock.GetUtcNow());
         await AdvanceAsync(transaction, standing, [charge], []);
+    }
+
+    private async Task<JournalStanding> ReadStandingAsync(DbTransaction transaction)
+    {
+        var standing = await LedgerStore.ReadStandingAsync(transaction, journal);
+        return standing.Epoch == epoch ? standing : throw new JournalTakenOverException(journal, epoch);
     }
 
     private async Task<List<ChargeRow>> InsertAsync(

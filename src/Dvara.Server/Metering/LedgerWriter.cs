@@ -1,3 +1,4 @@
+using Dvara.Domain;
 using Dvara.Domain.Metering;
 using Dvara.Server.Pricing;
 using Dvara.Server.Storage;
@@ -10,8 +11,12 @@ namespace Dvara.Server.Metering;
 /// last process stopped, and calls unresolved what that process left open; at the stop it ships the rest.
 /// </summary>
 /// <remarks>
-/// A database that is away costs nothing but lateness: the batch is tried again until it is in. A row that the engine refuses is found by
-/// halving its batch and put aside, so that it never holds up the others.
+/// <code>
+/// batch is in                  the journal is told
+/// row is refused               its batch is halved until the row is alone; it is put aside, the others go on
+/// journal taken over, damaged  the process ends: two writers, or a journal with holes, would double or lose money
+/// anything else                the batch is tried again, further and further apart, until it is in; lateness is all it costs
+/// </code>
 /// </remarks>
 internal sealed partial class LedgerWriter(
     Journal journal,
@@ -26,13 +31,26 @@ internal sealed partial class LedgerWriter(
     /// <summary>Outcome of an attempt whose process died.</summary>
     public const string ProcessDied = "process_died";
 
-    private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan RetryFirst = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan RetryMax = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan PruneInterval = TimeSpan.FromMinutes(1);
+
+    /// <summary>Readers leave the last hour of it alone, because it is swept while they read.</summary>
+    private static readonly TimeSpan MinutesKept = TimeSpan.FromHours(48);
+
+    /// <summary>The guard counts by the day of the intent; a charge that comes later than this may count a value again.</summary>
+    private static readonly TimeSpan TagValuesKept = TimeSpan.FromDays(7);
 
     private readonly SemaphoreSlim _shipping = new(1);
     private LedgerBatch _batch = null!;
     private long _epoch;
+    private volatile bool _isStarted;
+
+    // Written under _shipping.
     private long _through;
+    private bool _isLate;
+
+    // The loop's own.
     private DateTimeOffset _pruned;
 
     /// <summary>When it ends, every charge that was durable at the call is in the ledger, or put aside.</summary>
@@ -40,13 +58,23 @@ internal sealed partial class LedgerWriter(
     public async Task FlushAsync(CancellationToken cancellationToken)
     {
         var target = journal.LastChargeSeq;
+        var wait = RetryFirst;
         while (Volatile.Read(ref _through) < target)
         {
-            await ShipAsync(target).WaitAsync(cancellationToken);
+            // Never cancelled itself: a batch is whole or not there.
+            if (await TryShipAsync(target).WaitAsync(cancellationToken))
+            {
+                wait = RetryFirst;
+                continue;
+            }
+
+            // Real time: the clock of a rehearsal or of a test may stand still, and the database's trouble does not.
+            await Task.Delay(wait, TimeProvider.System, cancellationToken);
+            wait = wait < RetryMax / 2 ? wait * 2 : RetryMax;
         }
     }
 
-    /// <summary>Registers the journal, ships what it holds, and ends what the last process left open.</summary>
+    /// <summary>Registers the journal, ends what the last process left open, and ships what the journal holds.</summary>
     /// <exception cref="JournalDamagedException">The journal cannot be trusted.</exception>
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -55,15 +83,7 @@ internal sealed partial class LedgerWriter(
         _epoch = standing.Epoch;
         _through = standing.ShippedThrough;
         _batch = new LedgerBatch(journal.Id, standing.Epoch, options, [.. participants], clock);
-        if (missing > 0)
-        {
-            LogMissing(logger, missing);
-        }
-
-        if (journal.ReadPrunedThrough() > standing.ShippedThrough)
-        {
-            LogGap(logger, standing.ShippedThrough, journal.ReadPrunedThrough());
-        }
+        Report(standing, missing);
 
         var left = journal.Resume(standing.ShippedThrough);
         await Task.WhenAll(left.Select(open => journal.SettleAsync(Unresolve(open))));
@@ -73,18 +93,34 @@ internal sealed partial class LedgerWriter(
         }
 
         await FlushAsync(cancellationToken);
+        _isStarted = true;
         await base.StartAsync(cancellationToken);
     }
 
+    /// <summary>Ships the rest. A journal that still holds something stays OPEN, so that it is missed if it never comes back.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        if (_batch is null)
+        if (!_isStarted)
         {
             return;
         }
 
-        await FlushAsync(cancellationToken);
+        try
+        {
+            await FlushAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            // The host's patience is over.
+        }
+
+        if (journal.OpenAttempts > 0 || journal.Unshipped > 0)
+        {
+            LogLeftOpen(logger, journal.OpenAttempts, journal.Unshipped);
+            return;
+        }
+
         await database.WriteAsync(WriteLane.Ledger, t => LedgerStore.SetStateAsync(t, journal.Id, _epoch, "CLOSED"), cancellationToken);
     }
 
@@ -96,70 +132,55 @@ internal sealed partial class LedgerWriter(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        while (!stoppingToken.IsCancellationRequested)
+        try
         {
-            try
+            while (true)
             {
                 await journal.WaitForChargesAsync(stoppingToken);
-                await Task.Delay(options.Gather, stoppingToken);
-                await ShipUntilDoneAsync(stoppingToken);
+                await Task.Delay(options.Gather, TimeProvider.System, stoppingToken);
+                await FlushAsync(stoppingToken);
                 await PruneWhenDueAsync();
             }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                // StopAsync ships the rest.
-            }
-            catch (Exception exception) when (exception is JournalTakenOverException or JournalDamagedException)
-            {
-                failure.End(exception);
-                return;
-            }
         }
-    }
-
-    private async Task ShipUntilDoneAsync(CancellationToken stoppingToken)
-    {
-        for (var wasLogged = false; ;)
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
-            try
-            {
-                await FlushAsync(stoppingToken);
-                return;
-            }
-            catch (Exception exception) when (exception is not (OperationCanceledException or JournalTakenOverException or JournalDamagedException))
-            {
-                if (!wasLogged)
-                {
-                    LogLate(logger, exception, journal.Unshipped);
-                    wasLogged = true;
-                }
-
-                await Task.Delay(RetryInterval, stoppingToken);
-            }
+            // StopAsync ships the rest.
         }
     }
 
-    /// <summary>Ships one batch, unless another call has reached <paramref name="target"/> meanwhile. Never cancelled: a batch is whole or not there.</summary>
-    private async Task ShipAsync(long target)
+    /// <summary>Ships one batch, unless another call has reached <paramref name="target"/> meanwhile.</summary>
+    /// <returns>False: not now, but another time.</returns>
+    private async Task<bool> TryShipAsync(long target)
     {
         await _shipping.WaitAsync();
         try
         {
-            if (_through >= target)
+            if (_through < target)
             {
-                return;
+                await ShipAsync();
+                _isLate = false;
             }
 
-            var last = journal.LastChargeSeq;
-            var batch = journal.ReadCharges(_through, options.BatchMax);
-            if (batch.Count == 0)
+            return true;
+        }
+        catch (Exception exception) when (exception is JournalTakenOverException or JournalDamagedException)
+        {
+            if (_isStarted)
             {
-                // The last numbers belong to notes, not to charges.
-                Volatile.Write(ref _through, last);
-                return;
+                failure.End(exception);
             }
 
-            await WriteAsync(batch);
+            throw;
+        }
+        catch (Exception exception)
+        {
+            if (!_isLate)
+            {
+                LogLate(logger, exception, journal.Unshipped);
+                _isLate = true;
+            }
+
+            return false;
         }
         finally
         {
@@ -167,12 +188,25 @@ internal sealed partial class LedgerWriter(
         }
     }
 
+    private async Task ShipAsync()
+    {
+        var last = journal.LastChargeSeq;
+        var batch = journal.ReadCharges(_through, options.BatchMax);
+        if (batch.Count == 0)
+        {
+            // The last numbers belong to notes, not to charges.
+            Volatile.Write(ref _through, last);
+            return;
+        }
+
+        await WriteAsync(batch);
+    }
+
     private async Task WriteAsync(IReadOnlyList<JournaledCharge> batch)
     {
         try
         {
             await database.WriteAsync(WriteLane.Ledger, t => _batch.WriteAsync(t, batch, CancellationToken.None), CancellationToken.None);
-            OnShipped(batch);
         }
         catch (Exception exception) when (IsRefusal(exception))
         {
@@ -183,52 +217,66 @@ internal sealed partial class LedgerWriter(
                 return;
             }
 
-            LogQuarantined(logger, exception, batch[0].Charge.Intent.AttemptId.ToString());
             await database.WriteAsync(WriteLane.Ledger, t => _batch.QuarantineAsync(t, batch[0], exception.Message), CancellationToken.None);
-            OnShipped(batch);
+            LogQuarantined(logger, exception, batch[0].Charge.Intent.AttemptId);
         }
-    }
 
-    private void OnShipped(IReadOnlyList<JournaledCharge> batch)
-    {
         journal.OnShipped(batch[^1].Seq, batch.Count);
         Volatile.Write(ref _through, batch[^1].Seq);
     }
 
     private async Task PruneWhenDueAsync()
     {
-        if (clock.GetUtcNow() - _pruned < PruneInterval)
+        var now = clock.GetUtcNow();
+        if (now - _pruned < PruneInterval)
         {
             return;
         }
 
-        _pruned = clock.GetUtcNow();
-        await journal.PruneAsync();
-        await database.WriteAsync(WriteLane.Ledger, t => LedgerStore.SetLowWaterAsync(t, journal.Id, journal.ReadPrunedThrough()), CancellationToken.None);
+        _pruned = now;
+        try
+        {
+            await journal.PruneAsync();
+            await database.WriteAsync(WriteLane.Ledger, SweepAsync, CancellationToken.None);
+        }
+        catch (Exception exception) when (exception is SqliteException)
+        {
+            LogNotPruned(logger, exception);
+        }
+
+        async Task SweepAsync(System.Data.Common.DbTransaction transaction)
+        {
+            await LedgerStore.SetLowWaterAsync(transaction, journal.Id, journal.ReadPrunedThrough());
+            await RollupStore.PruneAsync(transaction, journal.Id, now - MinutesKept, now - TagValuesKept);
+        }
     }
 
     private Charge Unresolve(OpenIntent open) => Charging.Unresolve(
-        open.Intent,
-        new AttemptEnd { LatencyMs = 0, Outcome = ProcessDied },
-        open.Delivered ?? new() { UncachedInput = open.Intent.EstimatedInputTokens, Source = Domain.UsageSource.Estimated },
-        prices.Current);
+        open.Intent, new AttemptEnd { Outcome = ProcessDied }, open.Delivered ?? KnownInput(open.Intent), prices.Current);
+
+    private static TokenUsage? KnownInput(Intent intent) =>
+        intent.EstimatedInputTokens is { } input ? new() { UncachedInput = input, Source = UsageSource.Estimated } : null;
 
     /// <summary>The row is to blame: sending it again would be refused again.</summary>
     private static bool IsRefusal(Exception exception) =>
         exception is OverflowException or ArgumentException || (exception is SqliteException sqlite && SqliteErrors.IsRefusal(sqlite));
 
-    [LoggerMessage(1, LogLevel.Warning, "{Count} attempts were open when the last process died; they are unresolved now.")]
-    private static partial void LogUnresolved(ILogger logger, int count);
+    private void Report(JournalStanding standing, int missing)
+    {
+        if (missing > 0)
+        {
+            LogMissing(logger, missing);
+        }
 
-    [LoggerMessage(2, LogLevel.Error, "{Count} journals of this node are missing: what they had not shipped is not in the ledger. See /v1/admin/journals.")]
-    private static partial void LogMissing(ILogger logger, int count);
+        var pruned = journal.ReadPrunedThrough();
+        if (pruned > standing.ShippedThrough)
+        {
+            LogLedgerGap(logger, standing.ShippedThrough, pruned);
+        }
 
-    [LoggerMessage(3, LogLevel.Critical, "The ledger has charges up to {Shipped} only, and the journal no longer keeps those before {Pruned}: the ledger was put back to an older copy, and what lies between is lost.")]
-    private static partial void LogGap(ILogger logger, long shipped, long pruned);
-
-    [LoggerMessage(4, LogLevel.Warning, "The ledger cannot be written; {Unshipped} charges wait in the journal and are tried again.")]
-    private static partial void LogLate(ILogger logger, Exception exception, int unshipped);
-
-    [LoggerMessage(5, LogLevel.Error, "The ledger refuses the charge of attempt {Attempt}; it is in quarantine.")]
-    private static partial void LogQuarantined(ILogger logger, Exception exception, string attempt);
+        if (journal.LastChargeSeq < standing.ShippedThrough)
+        {
+            LogJournalGap(logger, journal.LastChargeSeq, standing.ShippedThrough);
+        }
+    }
 }

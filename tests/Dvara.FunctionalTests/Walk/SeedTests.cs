@@ -96,7 +96,7 @@ public sealed class SeedTests : IAsyncLifetime
         Assert.Contains("Acme Ltd", text, StringComparison.Ordinal);
         Assert.Contains((string)statement["tenantId"]!, text, StringComparison.Ordinal);
         Assert.Contains((string)statement["number"]!, text, StringComparison.Ordinal);
-        Assert.Contains("2026-04-30", text, StringComparison.Ordinal);
+        Assert.Contains("1 April 2026 \u2013 30 April 2026", text, StringComparison.Ordinal);
         Assert.Contains(total.ToString("0.############", CultureInfo.InvariantCulture), text, StringComparison.Ordinal);
         Assert.Contains("checkout", text, StringComparison.Ordinal);
         Assert.Contains("apollo", text, StringComparison.Ordinal);
