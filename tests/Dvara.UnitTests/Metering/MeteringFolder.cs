@@ -53,9 +53,15 @@ internal sealed class MeteringFolder : IAsyncDisposable
     /// <summary>The file as a crash would leave it: what is written between the two copies is a torn end of the log.</summary>
     public string CopyJournal()
     {
-        var copy = Path.Combine(_folder.CreateSubdirectory(Guid.NewGuid().ToString("N")).FullName, "journal.db");
-        File.Copy(JournalPath, copy);
+        var copy = CopyOf(JournalPath);
         File.Copy(JournalPath + "-wal", copy + "-wal");
+        return copy;
+    }
+
+    public string CopyOf(string file)
+    {
+        var copy = Path.Combine(_folder.CreateSubdirectory(Guid.NewGuid().ToString("N")).FullName, Path.GetFileName(file));
+        File.Copy(file, copy);
         return copy;
     }
 
