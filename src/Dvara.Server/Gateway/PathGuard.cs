@@ -8,6 +8,7 @@ namespace Dvara.Server.Gateway;
 /// </summary>
 internal sealed class PathGuard(RequestDelegate next)
 {
+    private const string AdminPath = "/v1/admin/";
     private const string ModelPath = "/v1/models/";
 
     public Task InvokeAsync(HttpContext httpContext)
@@ -32,6 +33,12 @@ internal sealed class PathGuard(RequestDelegate next)
         if (path.IsEmpty || path[0] != '/')
         {
             return false;
+        }
+
+        // Nothing there is forwarded; an id that cannot be is unknown, and the API says so.
+        if (path.StartsWith(AdminPath, StringComparison.Ordinal))
+        {
+            return true;
         }
 
         // SDKs escape the slash and the colon of a model name.

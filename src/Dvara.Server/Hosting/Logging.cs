@@ -14,6 +14,8 @@ internal static class Logging
             {
                 ["Logging:LogLevel:Default"] = "Information",
                 ["Logging:LogLevel:Microsoft"] = "Warning",
+                // A line of ASP.NET's for every 401 and 403.
+                ["Logging:LogLevel:Dvara.Server.AdminTokens.AdminTokenHandler"] = "Warning",
                 ["Logging:LogLevel:Orleans"] = "Warning",
                 // Every provider that fails and every client that leaves is a stack trace there; here they are charges with an outcome.
                 ["Logging:LogLevel:Yarp"] = "Error",

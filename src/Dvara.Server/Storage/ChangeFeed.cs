@@ -95,6 +95,11 @@ internal sealed partial class ChangeFeed(Database database, TimeProvider clock, 
         var changes = (await database.ReadAsync(
             c => c.QueryAsync<(long Number, string Topic, string Subject)>(ReadSince, new { reacted = _reacted, limit = BatchMax }),
             cancellationToken)).AsList();
+        if (changes.Count > 0)
+        {
+            Volatile.Write(ref _seen, changes[^1].Number);
+        }
+
         foreach (var (number, topic, subject) in changes)
         {
             foreach (var subscriber in _subscribers.Where(s => s.Topic == topic))
@@ -103,7 +108,6 @@ internal sealed partial class ChangeFeed(Database database, TimeProvider clock, 
             }
 
             _reacted = number;
-            Volatile.Write(ref _seen, number);
         }
 
         return changes.Count;

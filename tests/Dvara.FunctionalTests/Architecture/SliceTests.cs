@@ -13,7 +13,7 @@ public sealed class SliceTests
     {
         ["Storage"] = [],
         ["Audit"] = [],
-        ["AdminTokens"] = ["Audit"],
+        ["AdminTokens"] = ["Audit", "Tenants"],
         ["Tenants"] = ["Audit"],
         ["ApiKeys"] = ["Tenants", "Audit"],
         ["Routing"] = ["Tenants", "Audit"],

@@ -25,7 +25,7 @@ public sealed class SeedTests : IAsyncLifetime
     public void Walk_AgreesToTheLastPicoDollar()
     {
         var prices = Read("prices.json")["items"]!.AsArray().ToDictionary(p => (string)p!["model"]!, p => p!);
-        decimal Rate(string model, string side) => decimal.Parse((string)prices[model][side]!, CultureInfo.InvariantCulture) / 1_000_000m;
+        decimal Rate(string model, string side) => Usd(prices[model][side]) / 1_000_000m;
         decimal Cost(string model, int input, int output) => (input * Rate(model, "inputPerMillionUsd")) + (output * Rate(model, "outputPerMillionUsd"));
 
         var large = Cost("gpt-4o", 1000, 500) + Cost("gpt-4o", 2000, 1000);
@@ -61,7 +61,8 @@ public sealed class SeedTests : IAsyncLifetime
         var summary = Read("summary.json");
         Assert.Equal(total, Usd(summary["totalCostUsd"]));
         Assert.Equal(4, (int)summary["requestCount"]!);
-        Assert.Equal("2026-04-30T23:59:59Z", (string?)summary["to"]);
+        // 23:59:59 means midnight; the window that was understood is echoed.
+        Assert.Equal("2026-05-01T00:00:00Z", (string?)summary["to"]);
         Assert.Equal(byModel, summary["groups"]!.AsArray().ToDictionary(g => (string)g!["key"]!["model"]!, g => Usd(g!["totalCostUsd"])));
         Assert.All(summary["groups"]!.AsArray(), group => Assert.Equal("mock", (string?)group!["key"]!["provider"]));
     }
@@ -95,7 +96,7 @@ public sealed class SeedTests : IAsyncLifetime
         Assert.Contains("Acme Ltd", text, StringComparison.Ordinal);
         Assert.Contains((string)statement["tenantId"]!, text, StringComparison.Ordinal);
         Assert.Contains((string)statement["number"]!, text, StringComparison.Ordinal);
-        Assert.Contains("2026-04-30", text, StringComparison.Ordinal);
+        Assert.Contains("1 April 2026 \u2013 30 April 2026", text, StringComparison.Ordinal);
         Assert.Contains(total.ToString("0.############", CultureInfo.InvariantCulture), text, StringComparison.Ordinal);
         Assert.Contains("checkout", text, StringComparison.Ordinal);
         Assert.Contains("apollo", text, StringComparison.Ordinal);
