@@ -28,6 +28,9 @@ internal sealed class JournalStore : IDisposable
     /// </summary>
     private const string Pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;";
 
+    /// <summary>What SQLite writes at least.</summary>
+    private const int PageBytes = 4096;
+
     private const string ReadMark = "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version";
     private const string InsertHead = "INSERT INTO head (id, pruned_through) VALUES ($id, 0)";
     private const string ReadId = "SELECT id FROM head";
@@ -96,6 +99,12 @@ internal sealed class JournalStore : IDisposable
     /// <exception cref="JournalDamagedException">The file is there and is no journal that can be trusted.</exception>
     public static JournalStore Open(string path)
     {
+        // SQLite would take what ends within its first page for a new file, and write over it.
+        if (new FileInfo(path) is { Exists: true, Length: > 0 and < PageBytes })
+        {
+            throw new JournalDamagedException(path, "it is cut off", null);
+        }
+
         var writer = Connect(path);
         SqliteConnection? reader = null;
         try
@@ -108,7 +117,7 @@ internal sealed class JournalStore : IDisposable
         {
             reader?.Dispose();
             writer.Dispose();
-            if (IsDamage(exception) || exception is SqliteException { SqliteErrorCode: SqliteErrors.Error })
+            if (IsDamage(exception))
             {
                 throw new JournalDamagedException(path, exception.Message, exception);
             }
@@ -307,7 +316,8 @@ internal sealed class JournalStore : IDisposable
         }
     }
 
+    /// <summary>The statements are right: what the engine does not find in them (<see cref="SqliteErrors.Error"/>) is missing from the file.</summary>
     private static bool IsDamage(Exception exception) =>
         exception is JsonException or InvalidCastException or InvalidOperationException or ArgumentException or OverflowException
-        or SqliteException { SqliteErrorCode: SqliteErrors.Corrupt or SqliteErrors.NotADatabase };
+        or SqliteException { SqliteErrorCode: SqliteErrors.Corrupt or SqliteErrors.NotADatabase or SqliteErrors.Error };
 }

@@ -85,10 +85,11 @@ internal sealed class LedgerBatch(
             ? null
             : await LedgerStore.ReadStateBeforeAsync(transaction, intent.AttemptId, charge.Revision);
 
-        // The first attempt of a request cannot find it counted; asking for each would cost every charge a look-up.
-        var isCounted = (intent.Attempt > 1 || charge.Revision > 0)
-            && await LedgerStore.ReadIsCountedAsync(transaction, intent.RequestId, intent.AttemptId);
-        return ChargeCounts.Of(charge.State, before, isCounted);
+        // Attempts come in order: the first one's original finds nothing, and asking for each would cost every charge a look-up.
+        var request = intent.Attempt > 1 || charge.Revision > 0
+            ? await LedgerStore.ReadRequestAsync(transaction, intent.RequestId, intent.AttemptId)
+            : default;
+        return ChargeCounts.Of(charge.State, before, request);
     }
 
     /// <summary>The month of the intent; where that is closed, the next open one. Closed is closed.</summary>

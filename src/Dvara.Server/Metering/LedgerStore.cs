@@ -42,9 +42,10 @@ internal static class LedgerStore
     private const string ReadStateBeforeSql =
         "SELECT state FROM charges WHERE attempt_id = @attempt AND revision < @revision ORDER BY revision DESC LIMIT 1";
 
-    private const string ReadIsCountedSql = """
-        SELECT CASE WHEN EXISTS (
-            SELECT 1 FROM charges WHERE request_id = @request AND attempt_id <> @attempt AND requests > 0) THEN 1 ELSE 0 END
+    private const string ReadRequestSql = """
+        SELECT coalesce(sum(c.requests), 0), coalesce(max(CASE WHEN c.attempt_id <> @attempt AND c.state <> 'FAILED' AND NOT EXISTS (
+            SELECT 1 FROM charges later WHERE later.attempt_id = c.attempt_id AND later.revision > c.revision) THEN 1 ELSE 0 END), 0)
+        FROM charges c WHERE c.request_id = @request
         """;
 
     private const string ReadClosedMonthsSql = "SELECT billing_month FROM closed_months WHERE tenant_id = @tenant";
@@ -98,9 +99,12 @@ internal static class LedgerStore
             ? Enum.Parse<ChargeState>(state, ignoreCase: true)
             : null;
 
-    /// <summary>True when another attempt makes the request count already.</summary>
-    public static async Task<bool> ReadIsCountedAsync(DbTransaction transaction, RequestId request, AttemptId attempt) =>
-        await transaction.Connection!.QuerySingleAsync<long>(ReadIsCountedSql, new { request, attempt }, transaction) == 1;
+    /// <summary>How the request stands without the attempt's next row.</summary>
+    public static async Task<RequestStanding> ReadRequestAsync(DbTransaction transaction, RequestId request, AttemptId attempt)
+    {
+        var (counted, others) = await transaction.Connection!.QuerySingleAsync<(long, long)>(ReadRequestSql, new { request, attempt }, transaction);
+        return new(counted, others == 1);
+    }
 
     public static async Task<HashSet<int>> ReadClosedMonthsAsync(DbTransaction transaction, TenantId tenant) =>
         [.. await transaction.Connection!.QueryAsync<int>(ReadClosedMonthsSql, new { tenant }, transaction)];
