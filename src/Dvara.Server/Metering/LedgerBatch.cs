@@ -69,7 +69,7 @@ internal sealed class LedgerBatch(
             var counts = await CountsAsync(transaction, journaled.Charge);
             var month = await BillingMonthAsync(transaction, closed, journaled.Charge.Intent);
             var row = ChargeRow.Of(journal, journaled, counts, month);
-            if (await insert.RunAsync(row.Values, cancellationToken) == 1)
+            if (insert.Run(row.Values) == 1)
             {
                 rows.Add(row);
             }
@@ -108,7 +108,7 @@ internal sealed class LedgerBatch(
     {
         var rollups = new Rollups(journal, options.TagValuesMax);
         rows.ForEach(rollups.Add);
-        await rollups.WriteAsync(transaction, cancellationToken);
+        await rollups.WriteAsync(transaction);
     }
 
     private async Task AdvanceAsync(

@@ -3,6 +3,7 @@ using Dapper;
 using Dvara.Domain;
 using Dvara.Domain.Metering;
 using Dvara.Domain.Time;
+using Microsoft.Data.Sqlite;
 
 namespace Dvara.Server.Metering;
 
@@ -92,7 +93,7 @@ internal static class LedgerStore
         WHERE @before IS NULL OR id < @before ORDER BY id DESC LIMIT @limit
         """;
 
-    public static PreparedStatement InsertCharge(DbTransaction transaction) => new(transaction, InsertChargeSql, ChargeParameters);
+    public static PreparedWrite InsertCharge(DbTransaction transaction) => new((SqliteConnection)transaction.Connection!, InsertChargeSql);
 
     public static async Task<ChargeState?> ReadStateBeforeAsync(DbTransaction transaction, AttemptId attempt, int revision) =>
         await transaction.Connection!.QuerySingleOrDefaultAsync<string>(ReadStateBeforeSql, new { attempt, revision }, transaction) is { } state
