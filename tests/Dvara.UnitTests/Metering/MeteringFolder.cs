@@ -1,3 +1,4 @@
+using Dapper;
 using Dvara.Domain.Metering;
 using Dvara.Domain.Pricing;
 using Dvara.Server.Metering;
@@ -68,14 +69,7 @@ internal sealed class MeteringFolder : IAsyncDisposable
     /// <summary>Runs SQL on the ledger beside the writer.</summary>
     public async Task RunAsync(string sql)
     {
-        await Database.WriteAsync(
-            WriteLane.Admin,
-            async transaction =>
-            {
-                using var statement = new PreparedStatement(transaction, sql);
-                await statement.RunAsync([], CancellationToken.None);
-            },
-            CancellationToken.None);
+        await Database.WriteAsync(WriteLane.Admin, transaction => transaction.Connection!.ExecuteAsync(sql, transaction: transaction), CancellationToken.None);
     }
 
     public Task<List<T>> ReadAsync<T>(string sql, Func<System.Data.Common.DbDataReader, T> read, params object?[] values) =>
