@@ -66,17 +66,15 @@ internal sealed class MeteringFolder : IAsyncDisposable
     }
 
     /// <summary>Runs SQL on the ledger beside the writer.</summary>
-    public async Task RunAsync(string sql)
-    {
-        await Database.WriteAsync(
-            WriteLane.Admin,
-            async transaction =>
-            {
-                using var statement = new PreparedStatement(transaction, sql);
-                await statement.RunAsync([], CancellationToken.None);
-            },
-            CancellationToken.None);
-    }
+    public Task RunAsync(string sql) => Database.WriteAsync(
+        WriteLane.Admin,
+        transaction =>
+        {
+            using var statement = new PreparedStatement(transaction.Connection!, sql);
+            statement.Run();
+            return Task.CompletedTask;
+        },
+        CancellationToken.None);
 
     public Task<List<T>> ReadAsync<T>(string sql, Func<System.Data.Common.DbDataReader, T> read, params object?[] values) =>
         Database.ReadAsync(
