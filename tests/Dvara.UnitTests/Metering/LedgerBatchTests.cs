@@ -1,3 +1,4 @@
+using System.Text;
 using Dvara.Domain;
 using Dvara.Domain.Metering;
 using Dvara.Server.Metering;
@@ -99,6 +100,23 @@ public sealed class LedgerBatchTests : IAsyncLifetime
 
         await _folder.RunAsync("DELETE FROM journal_batches WHERE first_seq = 8");
         Assert.Contains("Batch 13", await VerifyAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task HostileText_StandsInTheRowAsItWasAndBreaksNoDigest()
+    {
+        var texts = SomeAttempts.Hostile.Append("\ud800").ToList();
+        foreach (var text in texts)
+        {
+            var charge = SomeAttempts.Settled(SomeAttempts.Intent(tags: new Dictionary<string, string> { [text] = text }) with { EndUser = text, IdempotencyKey = text });
+            await _folder.FeedAsync(Journal, Journaled(charge with { ServedModel = text, ProviderRequestId = text, Outcome = text }));
+        }
+
+        await AssertLedgerAsync(texts.Count);
+        var rows = await _folder.ReadAsync(
+            "SELECT CAST(end_user AS BLOB), CAST(model AS BLOB) FROM charges ORDER BY journal_seq", row => (row.GetFieldValue<byte[]>(0), row.GetFieldValue<byte[]>(1)));
+        Assert.Equal(texts.Select(Encoding.UTF8.GetBytes), rows.Select(row => row.Item1));
+        Assert.Equal(texts.Select(Encoding.UTF8.GetBytes), rows.Select(row => row.Item2));
     }
 
     [Theory]
