@@ -169,6 +169,32 @@ public sealed class OpenAiStreamMeterTests
     }
 
     [Fact]
+    public void Feed_DataOfSeveralLines_IsJoinedByALineFeed()
+    {
+        var run = Run("data: [DO\ndata: NE]\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":1\ndata: 2,\"completion_tokens\":3}}\n\n", hideUsage: true);
+
+        Assert.False(run.Terminated);
+        Assert.Null(run.Facts.Usage);
+    }
+
+    [Fact]
+    public void Feed_NullUsageInDataOfSeveralLines_IsLeftAlone()
+    {
+        const string Chunk = "data: {\"choices\":[{}],\ndata: \"usage\":null}\n\n";
+
+        Assert.Equal(Chunk, Run(Chunk, hideUsage: true).Client);
+    }
+
+    [Fact]
+    public void Facts_Names_AreThoseOfTheFirstChunkThatHasThem()
+    {
+        var run = Run(
+            "data: {\"id\":\"\",\"model\":\"\",\"choices\":[]}\n\ndata: {\"id\":\"a\",\"model\":\"m\"}\n\ndata: {\"id\":\"b\",\"model\":\"n\"}\n\n", true);
+
+        Assert.Equal(("a", "m"), (run.Facts.Id, run.Facts.Model));
+    }
+
+    [Fact]
     public void Feed_AnErrorInTheStream_IsPassedAndSaid()
     {
         const string Error = "data: {\"error\":{\"message\":\"overloaded\",\"type\":\"server_error\"}}\n\n";

@@ -95,7 +95,7 @@ public sealed class OpenAiWholeMeterTests
     [Fact]
     public void Complete_WhatFollowsTheAnswer_ChangesNothing()
     {
-        var run = MeterRun.Of(Meter(), """{"usage":{"prompt_tokens":1,"completion_tokens":2}},"usage":{"prompt_tokens":9,"completion_tokens":9}}"""u8, 5);
+        var run = MeterRun.Of(Meter(), """{"usage":{"prompt_tokens":1,"completion_tokens":2}} {"usage":{"prompt_tokens":9,"completion_tokens":9}}"""u8, 5);
 
         Assert.Equal(new TokenUsage { UncachedInput = 1, Output = 2 }, run.Facts.Usage);
     }

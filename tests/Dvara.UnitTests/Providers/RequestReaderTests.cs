@@ -13,7 +13,7 @@ public sealed class RequestReaderTests
 
     public static TheoryData<string> NotJson => new(
         "", "null", "[]", "\"x\"", "true", "7", "{", "{}{}", """{"model":"m"} x""", "{'model':'m'}", """{"model":"m",}""", """{"model":NaN}""",
-        "// c\n{}", """{"model":"m" /* c */}""", "\uFEFF{}", """{"a":"\ud800"}""", """{"a":"\udc00\ud800"}""", """{"a":"\ud800x"}""",
+        "// c\n{}", """{"model":"m" /* c */}""", "\uFEFF{}", """{"a":"\ud800"}""", """{"a":"\udc00\ud800"}""", """{"a":"\ud800x"}""", """{"a":"\udc00\udc00"}""",
         """{"\ud800":1}""", """{"a":"\u0000"}""", """{"a":["x\u0000"]}""", """{"a":1,"a":2}""", """{"a":{"b":1,"c":[],"b":2}}""",
         """{"model":"m","\u006dodel":"n"}""", """{"a":[{"b":{"c":0,"c":0}}]}""", "{\"a\":\"\u0001\"}", """{"a":01}""", """{"a":+1}""");
 
@@ -270,6 +270,22 @@ public sealed class RequestReaderTests
                 (facts.Model, facts.Choices, facts.Stream, facts.InputTextBytes));
             Assert.Equal($"\"{model}\"", Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(body)[facts.Plan.Model]));
         });
+
+    [Theory]
+    [InlineData("\"max_tokens\":20,\"max_completion_tokens\":10", 20)]
+    [InlineData("\"max_tokens\":10,\"max_completion_tokens\":20", 20)]
+    [InlineData("\"max_completion_tokens\":10,\"max_tokens\":null", 10)]
+    public void Read_TwoOutputLimits_TheLargerBoundsTheCost(string limits, long limit) => Assert.Equal(limit, Facts(Chat(limits)).OutputLimit);
+
+    [Theory]
+    [InlineData("a", 1)]
+    [InlineData("\\u0061", 1)]
+    [InlineData("\\n\\/\\\"", 3)]
+    [InlineData("\\u00e9é", 4)]
+    [InlineData("\\u65e5日", 6)]
+    [InlineData("\\ud83d\\ude00😀", 8)]
+    public void Read_EscapedText_CountsAsWhatItMeans(string content, long bytes) =>
+        Assert.Equal(8 + bytes, Facts(Chat(messages: $"[{{\"role\":\"user\",\"content\":\"{content}\"}}]")).InputTextBytes);
 
     private static string Chat(string? more = null, string? model = "\"m\"", string messages = Hello)
     {
