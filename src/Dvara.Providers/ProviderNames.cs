@@ -17,6 +17,7 @@ public static class ProviderNames
     private static readonly (string Prefix, string Provider)[] Claims =
     [
         ("gpt-", OpenAi), ("chatgpt-", OpenAi), ("text-embedding-", OpenAi), ("codex-", OpenAi),
+        ("davinci-", OpenAi), ("babbage-", OpenAi), ("ft:gpt-", OpenAi), ("ft:davinci-", OpenAi), ("ft:babbage-", OpenAi),
         ("claude", Anthropic),
         ("gemini", Gemini),
         ("mistral", Mistral), ("ministral", Mistral), ("magistral", Mistral), ("codestral", Mistral), ("devstral", Mistral),

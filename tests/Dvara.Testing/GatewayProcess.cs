@@ -1,9 +1,8 @@
 using System.Diagnostics;
-using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace Dvara.Testing;
 
@@ -13,18 +12,12 @@ public sealed partial class GatewayProcess : IAsyncDisposable
     private readonly Process _process;
     private readonly StringBuilder _output = new();
 
-    private GatewayProcess(Process process, Uri baseAddress)
-    {
-        _process = process;
-        BaseAddress = baseAddress;
-        Admin = new HttpClient { BaseAddress = baseAddress, Timeout = TimeSpan.FromMinutes(1) };
-        Admin.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", GatewayEnvironment.AdminToken);
-    }
+    private GatewayProcess(Process process) => _process = process;
 
-    public Uri BaseAddress { get; }
+    public Uri BaseAddress { get; private set; } = null!;
 
     /// <summary>Carries the bootstrap admin token.</summary>
-    public HttpClient Admin { get; }
+    public HttpClient Admin { get; } = new() { Timeout = TimeSpan.FromMinutes(1) };
 
     /// <summary>Everything it printed so far.</summary>
     public string Output
@@ -53,13 +46,12 @@ public sealed partial class GatewayProcess : IAsyncDisposable
     /// <param name="settings">Settings beyond the defaults, by their contract names.</param>
     public static async Task<GatewayProcess> StartAsync(string dataDirectory, IReadOnlyDictionary<string, string?> settings)
     {
-        var address = new Uri($"http://127.0.0.1:{FreePort()}");
         var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "Dvara.Server.dll")])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        start.Environment["ASPNETCORE_URLS"] = address.ToString();
+        start.Environment["ASPNETCORE_URLS"] = "http://127.0.0.1:0";
         start.Environment["DVARA_DATA_DIR"] = dataDirectory;
         start.Environment["DVARA_ADMIN_TOKEN"] = GatewayEnvironment.AdminToken;
         start.Environment["DVARA_SILO_PORT"] = "0";
@@ -69,7 +61,7 @@ public sealed partial class GatewayProcess : IAsyncDisposable
             start.Environment[name.Replace(":", "__", StringComparison.Ordinal)] = value;
         }
 
-        var gateway = new GatewayProcess(Process.Start(start)!, address);
+        var gateway = new GatewayProcess(Process.Start(start)!);
         gateway.Listen();
         await gateway.WaitUntilReadyAsync();
         return gateway;
@@ -89,6 +81,14 @@ public sealed partial class GatewayProcess : IAsyncDisposable
         const int sigTerm = 15;
         Marshal.ThrowExceptionForHR(SendSignal(_process.Id, sigTerm));
         await _process.WaitForExitAsync(cancellationToken);
+        return _process.ExitCode;
+    }
+
+    /// <summary>Waits for a process that ends by itself.</summary>
+    /// <returns>The exit code.</returns>
+    public async Task<int> WaitForExitAsync(TimeSpan patience)
+    {
+        await _process.WaitForExitAsync().WaitAsync(patience);
         return _process.ExitCode;
     }
 
@@ -129,27 +129,19 @@ public sealed partial class GatewayProcess : IAsyncDisposable
                 throw new InvalidOperationException($"The gateway ended with {_process.ExitCode} before it was ready:\n{Output}");
             }
 
-            try
+            // It listens on a port that the kernel chose, and says so when it takes traffic.
+            if (ReadyPattern().Match(Output) is { Success: true } ready)
             {
-                using var answer = await Admin.GetAsync("/readyz", patience.Token);
-                if (answer.StatusCode == HttpStatusCode.OK)
-                {
-                    return;
-                }
-            }
-            catch (HttpRequestException)
-            {
-                // Not listening yet.
+                BaseAddress = new Uri(ready.Groups[1].Value);
+                Admin.BaseAddress = BaseAddress;
+                Admin.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", GatewayEnvironment.AdminToken);
+                return;
             }
         }
     }
 
-    private static int FreePort()
-    {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        return ((IPEndPoint)probe.LocalEndpoint).Port;
-    }
+    [GeneratedRegex(@"Gateway +(http://\S+)/v1 [\s\S]*?Data ")]
+    private static partial Regex ReadyPattern();
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
     private static partial int SendSignal(int process, int signal);

@@ -10,6 +10,9 @@ public sealed class MockProviderHandler(TimeProvider time) : HttpMessageHandler
     /// <summary>Where a request carries what it scripts.</summary>
     public static readonly HttpRequestOptionsKey<MockScript?> Script = new("dvara.mock-script");
 
+    /// <summary>Answers to one request. A body of a few megabytes can ask for a hundred million, and they are made in this process.</summary>
+    private const int ChoicesMax = 2048;
+
     private static readonly MockScript Unscripted = new();
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
@@ -42,6 +45,11 @@ public sealed class MockProviderHandler(TimeProvider time) : HttpMessageHandler
         if (!RequestReader.Read(body, endpoint, out var facts, out var problem))
         {
             return Error(request, problem.Status, new MockError(problem.Message, problem.Param, problem.Code));
+        }
+
+        if (facts.Choices > ChoicesMax)
+        {
+            return Error(request, 400, new MockError($"The request asks for {facts.Choices} answers; the mock gives at most {ChoicesMax}.", "n"));
         }
 
         var call = MockCall.Of(endpoint, body, facts, script, time.GetUtcNow());

@@ -83,6 +83,8 @@ internal sealed class OpenAiReading(Endpoint endpoint, string model) : IDisposab
             previousEnd = end;
         }
 
+        // Throws when anything but space follows the object.
+        json.Read();
         return new ChunkShape
         {
             Readable = true,
@@ -101,7 +103,6 @@ internal sealed class OpenAiReading(Endpoint endpoint, string model) : IDisposab
 
         if (json.ValueTextEquals("choices"u8))
         {
-            HasResult |= endpoint != Endpoint.Embeddings;
             return ReadChoices(ref json) ? Found.Generated : Found.Nothing;
         }
 
@@ -123,7 +124,9 @@ internal sealed class OpenAiReading(Endpoint endpoint, string model) : IDisposab
         }
         else
         {
-            HasResult |= endpoint == Endpoint.Embeddings && json.ValueTextEquals("data"u8);
+            var vectors = endpoint == Endpoint.Embeddings && json.ValueTextEquals("data"u8);
+            json.Read();
+            HasResult |= vectors && json.TokenType == JsonTokenType.StartArray;
             json.Skip();
         }
 
@@ -137,7 +140,9 @@ internal sealed class OpenAiReading(Endpoint endpoint, string model) : IDisposab
             return Found.NullUsage;
         }
 
-        _usage = OpenAiUsage.Read(ref json, endpoint);
+        // An empty object says nothing, so it takes nothing back.
+        var usage = OpenAiUsage.Read(ref json, endpoint);
+        _usage = usage == default ? _usage : usage;
         return Found.Usage;
     }
 
@@ -184,6 +189,7 @@ internal sealed class OpenAiReading(Endpoint endpoint, string model) : IDisposab
             return false;
         }
 
+        HasResult |= endpoint != Endpoint.Embeddings;
         var any = false;
         var depth = json.CurrentDepth;
         while (json.Read() && json.CurrentDepth > depth)

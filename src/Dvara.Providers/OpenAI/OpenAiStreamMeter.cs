@@ -32,8 +32,9 @@ public sealed class OpenAiStreamMeter(Endpoint endpoint, string model, bool hide
             {
                 PassEvent(piece, client);
             }
-            else
+            else if (!Terminated)
             {
+                // Behind the terminating event nothing is passed on in fragments: what fits the tail would depend on how they were cut.
                 _reading.ReadFragment(piece.Length);
                 Pass(piece, client);
             }
@@ -47,7 +48,7 @@ public sealed class OpenAiStreamMeter(Endpoint endpoint, string model, bool hide
         {
             PassEvent(rest, client: null, broken: !_splitter.RestIsWhole);
         }
-        else if (_splitter.InFragments)
+        else if (_splitter.InFragments && !Terminated)
         {
             // Whatever the gateway says next must not become part of the event that broke off.
             Pass(EmptyLine, client: null);

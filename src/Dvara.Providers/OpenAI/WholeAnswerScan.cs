@@ -98,7 +98,7 @@ internal sealed class WholeAnswerScan : IDisposable
         Keep([mark]);
         _depth += mark switch { (byte)'{' or (byte)'[' => 1, (byte)'}' or (byte)']' => -1, _ => 0 };
         _place = _depth == 1 && _place == Place.Outside && (mark is (byte)'{' or (byte)',') ? Place.BeforeName : _place;
-        Closed = _depth == 0;
+        Closed = _depth == 0 && (mark is (byte)'}' or (byte)']');
         return at + 1;
     }
 

@@ -58,6 +58,12 @@ internal struct MockScriptScan
             return json.Invalid(param, $"{param} must be a whole number from {least} to {most}.");
         }
 
+        // An answer of another kind may have no body, or sends the client elsewhere: nothing that a provider does here.
+        if (name == "status" && value is > 200 and < 400)
+        {
+            return json.Invalid(param, $"{param} must be 200 or from 400 to 599.");
+        }
+
         Script = name switch
         {
             "prompt_tokens" => Script! with { PromptTokens = value },

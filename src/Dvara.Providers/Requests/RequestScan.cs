@@ -262,7 +262,7 @@ internal ref struct RequestScan(ReadOnlySpan<byte> body, Endpoint endpoint) : ID
         Stream = _stream,
         WantsUsageChunk = _wantsUsage,
         OutputLimit = _outputLimit,
-        Choices = (int)(endpoint == Endpoint.Completions ? _choices * Math.Max(1, _input.Items) : _choices),
+        Choices = (int)Math.Min(int.MaxValue, endpoint == Endpoint.Completions ? _choices * Math.Max(1, _input.Items) : _choices),
         Tags = _metadata.Tags,
         EndUser = _endUser,
         Mock = _metadata.Mock,

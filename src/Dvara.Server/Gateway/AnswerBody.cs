@@ -9,6 +9,8 @@ internal sealed class AnswerBody : IDisposable
     private readonly TimeSpan _idle;
     private readonly TimeSpan _total;
     private readonly long _started;
+
+    // Of its own: when the provider falls silent the call ends, but not the answer, which still owes the client a word about it.
     private readonly CancellationTokenSource _patience;
 
     public AnswerBody(Stream inner, ClientWatch watch, GatewayOptions options, TimeProvider clock)
@@ -27,9 +29,19 @@ internal sealed class AnswerBody : IDisposable
     {
         try
         {
+            var read = _inner.ReadAsync(destination, _patience.Token);
+            if (read.IsCompleted)
+            {
+                // What is there already needs no timer.
+                return await read;
+            }
+
             var left = _total - _clock.GetElapsedTime(_started);
             _patience.CancelAfter(left < _idle ? (left > TimeSpan.Zero ? left : TimeSpan.Zero) : _idle);
-            return await _inner.ReadAsync(destination, _patience.Token);
+            var count = await read;
+            // A client that takes its time is no silence of the provider's.
+            _patience.CancelAfter(Timeout.InfiniteTimeSpan);
+            return count;
         }
         catch (OperationCanceledException exception)
         {

@@ -61,7 +61,7 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
             return false;
         }
 
-        watch.ClearDeadline();
+        watch.StopAfter(Timeout.InfiniteTimeSpan);
         attempt.Status = (int)proxyResponse.StatusCode;
         attempt.ProviderRequestId = HeaderRules.ProviderRequestId(proxyResponse.Headers);
         httpContext.Features.Get<IHttpResponseFeature>()!.ReasonPhrase = null;

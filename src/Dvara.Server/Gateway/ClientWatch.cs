@@ -32,14 +32,12 @@ internal sealed class ClientWatch : IDisposable
     /// <summary>Ends the call upstream.</summary>
     public CancellationToken Stop => _stop.Token;
 
-    /// <summary>Ends the call unless <see cref="ClearDeadline"/> comes first.</summary>
-    public void StopAfter(TimeSpan deadline) => _stop.CancelAfter(deadline);
-
-    public void ClearDeadline()
+    /// <summary>Ends the call after that, unless it is told another time before; the bound of a drain stays.</summary>
+    public void StopAfter(TimeSpan deadline)
     {
         if (Volatile.Read(ref _draining) == 0)
         {
-            _stop.CancelAfter(Timeout.InfiniteTimeSpan);
+            _stop.CancelAfter(deadline);
         }
     }
 

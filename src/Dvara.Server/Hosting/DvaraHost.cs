@@ -45,10 +45,14 @@ internal static class DvaraHost
         app.UseDrain();
         app.UseMiddleware<PathGuard>();
         app.UseRouting();
-        app.UseMiddleware<AdminBodyLimit>();
-        app.UseAuthentication();
-        app.UseAuthorization();
-        app.UseMiddleware<IdempotencyMiddleware>();
+        // The data plane looks its keys up itself; what asks for a scope goes this way.
+        app.UseWhen(httpContext => httpContext.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is not null, admin =>
+        {
+            admin.UseMiddleware<AdminBodyLimit>();
+            admin.UseAuthentication();
+            admin.UseAuthorization();
+            admin.UseMiddleware<IdempotencyMiddleware>();
+        });
         Map(app);
         return app;
     }

@@ -7,7 +7,7 @@ namespace Dvara.Server.Hosting;
 /// Gives the contract's shape to what no endpoint answered: a failure of ours, a body that is too large, a path or method that does not
 /// exist. What an endpoint answered itself, a provider's error without a body included, passes untouched.
 /// </summary>
-internal static class ErrorAnswers
+internal static partial class ErrorAnswers
 {
     public static void UseErrorAnswers(this IApplicationBuilder app)
     {
@@ -16,11 +16,20 @@ internal static class ErrorAnswers
             ExceptionHandler = httpContext =>
             {
                 // The handler before us emptied the answer, this header included.
-                httpContext.Response.Headers[RequestIdMiddleware.Header] = httpContext.Features.Get<RequestIdFeature>()!.Id.ToString();
-                return Of(httpContext.Features.Get<IExceptionHandlerFeature>()!.Error).ExecuteAsync(httpContext);
+                var request = RequestIdMiddleware.Of(httpContext).ToString();
+                httpContext.Response.Headers[RequestIdMiddleware.Header] = request;
+                var exception = httpContext.Features.Get<IExceptionHandlerFeature>()!.Error;
+
+                // What the caller did wrong, or no longer waits for, is no error of ours and not worth a stack trace in the log.
+                if (exception is not BadHttpRequestException && !httpContext.RequestAborted.IsCancellationRequested)
+                {
+                    LogFailed(httpContext.RequestServices.GetRequiredService<ILogger<WebApplication>>(), exception, request, httpContext.Request.Path);
+                }
+
+                return Of(exception).ExecuteAsync(httpContext);
             },
-            // What the caller did wrong is no error of ours and not worth a stack trace in the log.
-            SuppressDiagnosticsCallback = context => context.Exception is BadHttpRequestException,
+            // Logged above, with the id by which the caller asks for it.
+            SuppressDiagnosticsCallback = _ => true,
         });
         app.UseStatusCodePages(context => context.HttpContext.GetEndpoint() is RouteEndpoint
             ? Task.CompletedTask
@@ -45,4 +54,7 @@ internal static class ErrorAnswers
             _ => new(status, "server_error", "internal_error", "The server could not answer."),
         };
     }
+
+    [LoggerMessage(1, LogLevel.Error, "Request {Request} to {Path} failed.")]
+    private static partial void LogFailed(ILogger logger, Exception exception, string request, string path);
 }

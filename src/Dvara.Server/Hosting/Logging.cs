@@ -14,6 +14,8 @@ internal static class Logging
             {
                 ["Logging:LogLevel:Default"] = "Information",
                 ["Logging:LogLevel:Microsoft"] = "Warning",
+                // Enabled at any level it makes an activity and a scope for every request, which nothing here reads.
+                ["Logging:LogLevel:Microsoft.AspNetCore.Hosting.Diagnostics"] = "None",
                 // A line of ASP.NET's for every 401 and 403.
                 ["Logging:LogLevel:Dvara.Server.AdminTokens.AdminTokenHandler"] = "Warning",
                 ["Logging:LogLevel:Orleans"] = "Warning",

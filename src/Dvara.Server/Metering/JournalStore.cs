@@ -28,6 +28,9 @@ internal sealed class JournalStore : IDisposable
     /// </summary>
     private const string Pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;";
 
+    /// <summary>What SQLite writes at least.</summary>
+    private const int PageBytes = 4096;
+
     private const string ReadMark = "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version";
     private const string InsertHead = "INSERT INTO head (id, pruned_through) VALUES ($id, 0)";
     private const string ReadId = "SELECT id FROM head";
@@ -58,17 +61,17 @@ internal sealed class JournalStore : IDisposable
     private readonly SqliteConnection _writer;
     private readonly SqliteConnection _reader;
     private readonly Lock _reading = new();
-    private readonly PreparedStatement _begin;
-    private readonly PreparedStatement _commit;
-    private readonly PreparedStatement _rollback;
-    private readonly PreparedStatement _addIntent;
-    private readonly PreparedStatement _setDelivered;
-    private readonly PreparedStatement _dropIntent;
-    private readonly PreparedStatement _addCharge;
+    private readonly PreparedWrite _begin;
+    private readonly PreparedWrite _commit;
+    private readonly PreparedWrite _rollback;
+    private readonly PreparedWrite _addIntent;
+    private readonly PreparedWrite _setDelivered;
+    private readonly PreparedWrite _dropIntent;
+    private readonly PreparedWrite _addCharge;
     private readonly PreparedStatement _findPrunable;
-    private readonly PreparedStatement _prune;
-    private readonly PreparedStatement _markPruned;
-    private readonly PreparedStatement _checkpoint;
+    private readonly PreparedWrite _prune;
+    private readonly PreparedWrite _markPruned;
+    private readonly PreparedWrite _checkpoint;
 
     private JournalStore(string path, SqliteConnection writer, SqliteConnection reader)
     {
@@ -78,13 +81,13 @@ internal sealed class JournalStore : IDisposable
         _begin = new(writer, "BEGIN IMMEDIATE");
         _commit = new(writer, "COMMIT");
         _rollback = new(writer, "ROLLBACK");
-        _addIntent = new(writer, InsertIntent, "$seq", "$body", "$sum");
-        _setDelivered = new(writer, UpdateDelivered, "$seq", "$body", "$sum");
-        _dropIntent = new(writer, DeleteIntent, "$seq");
-        _addCharge = new(writer, InsertCharge, "$seq", "$at", "$body", "$sum");
+        _addIntent = new(writer, InsertIntent);
+        _setDelivered = new(writer, UpdateDelivered);
+        _dropIntent = new(writer, DeleteIntent);
+        _addCharge = new(writer, InsertCharge);
         _findPrunable = new(writer, ReadPrunable, "$through", "$limit", "$before");
-        _prune = new(writer, DeletePruned, "$through");
-        _markPruned = new(writer, UpdatePruned, "$through");
+        _prune = new(writer, DeletePruned);
+        _markPruned = new(writer, UpdatePruned);
         _checkpoint = new(writer, RunCheckpoint);
         using var id = new PreparedStatement(writer, ReadId);
         Id = id.Row(row => new JournalId(new Guid(row.GetFieldValue<byte[]>(0), bigEndian: true)));
@@ -96,6 +99,12 @@ internal sealed class JournalStore : IDisposable
     /// <exception cref="JournalDamagedException">The file is there and is no journal that can be trusted.</exception>
     public static JournalStore Open(string path)
     {
+        // SQLite would take what ends within its first page for a new file, and write over it.
+        if (new FileInfo(path) is { Exists: true, Length: > 0 and < PageBytes })
+        {
+            throw new JournalDamagedException(path, "it is cut off", null);
+        }
+
         var writer = Connect(path);
         SqliteConnection? reader = null;
         try
@@ -108,7 +117,7 @@ internal sealed class JournalStore : IDisposable
         {
             reader?.Dispose();
             writer.Dispose();
-            if (IsDamage(exception) || exception is SqliteException { SqliteErrorCode: SqliteErrors.Error })
+            if (IsDamage(exception))
             {
                 throw new JournalDamagedException(path, exception.Message, exception);
             }
@@ -193,7 +202,7 @@ internal sealed class JournalStore : IDisposable
 
     public void AddIntent(long seq, byte[] body) => _addIntent.Run(seq, body, Sum(body, seq));
 
-    public void SetDelivered(long intentSeq, byte[] body) => _setDelivered.Run(intentSeq, body, Sum(body, intentSeq));
+    public void SetDelivered(long intentSeq, byte[] body) => _setDelivered.Run(body, Sum(body, intentSeq), intentSeq);
 
     /// <param name="seq">Its place.</param>
     /// <param name="at">Now.</param>
@@ -242,8 +251,12 @@ internal sealed class JournalStore : IDisposable
 
     public void Dispose()
     {
-        // A connection that closes finalises its statements.
         _reader.Dispose();
+        foreach (var write in new[] { _begin, _commit, _rollback, _addIntent, _setDelivered, _dropIntent, _addCharge, _prune, _markPruned, _checkpoint })
+        {
+            write.Dispose();
+        }
+
         // The last connection to close moves the log into the file.
         _writer.Dispose();
     }
@@ -307,7 +320,8 @@ internal sealed class JournalStore : IDisposable
         }
     }
 
+    /// <summary>The statements are right: what the engine does not find in them (<see cref="SqliteErrors.Error"/>) is missing from the file.</summary>
     private static bool IsDamage(Exception exception) =>
         exception is JsonException or InvalidCastException or InvalidOperationException or ArgumentException or OverflowException
-        or SqliteException { SqliteErrorCode: SqliteErrors.Corrupt or SqliteErrors.NotADatabase };
+        or SqliteException { SqliteErrorCode: SqliteErrors.Corrupt or SqliteErrors.NotADatabase or SqliteErrors.Error };
 }

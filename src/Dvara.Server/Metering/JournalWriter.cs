@@ -159,37 +159,45 @@ internal sealed partial class JournalWriter : IDisposable
         }
     }
 
+    /// <summary>The group in one transaction; on a full disk in smaller ones, because what fits can be shipped and then gives way to the rest.</summary>
     private void WriteGroup()
     {
         var size = _group.Count;
         _group.RemoveAll(static write => write.IsAbandoned());
-        while (_group.Count > 0 && !TryWriteGroup())
+        for (var part = _group.Count; _group.Count > 0;)
         {
-            MakeRoom();
+            if (!TryWrite(part))
+            {
+                part = MakeRoom(part);
+                continue;
+            }
+
+            for (var i = 0; i < part; i++)
+            {
+                _group[i].OnCommitted();
+            }
+
+            _group.RemoveRange(0, part);
+            part = _group.Count;
         }
 
-        foreach (var write in _group)
-        {
-            write.OnCommitted();
-        }
-
-        _group.Clear();
         Interlocked.Add(ref _queued, -size);
     }
 
-    private bool TryWriteGroup()
+    /// <param name="count">So many of the group, from its start.</param>
+    private bool TryWrite(int count)
     {
         try
         {
             var now = _clock.GetUtcNow();
             _store.Begin();
-            foreach (var write in _group)
+            for (var i = 0; i < count; i++)
             {
-                write.Write(_store, ++_lastSeq, now);
+                _group[i].Write(_store, ++_lastSeq, now);
             }
 
             _store.Commit();
-            _logPages += 3 + _group.Count;
+            _logPages += 3 + count;
             Interlocked.Increment(ref _commits);
             return true;
         }
@@ -201,7 +209,8 @@ internal sealed partial class JournalWriter : IDisposable
     }
 
     /// <summary>The disk is full: everything but charges is refused, and what can give way does.</summary>
-    private void MakeRoom()
+    /// <returns>How many to try next.</returns>
+    private int MakeRoom(int part)
     {
         var refusal = new JournalUnavailableException("The disk of the journal is full.");
         foreach (var write in _group.Where(w => !w.MustSucceed))
@@ -217,8 +226,15 @@ internal sealed partial class JournalWriter : IDisposable
         }
         else if (!TryPruneShipped())
         {
+            if (part > 1)
+            {
+                return Math.Min(part / 2, _group.Count);
+            }
+
             WaitForRoom(refusal);
         }
+
+        return Math.Min(part, _group.Count);
     }
 
     private void WaitForRoom(Exception refusal)

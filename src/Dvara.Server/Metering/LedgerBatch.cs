@@ -69,7 +69,7 @@ internal sealed class LedgerBatch(
             var counts = await CountsAsync(transaction, journaled.Charge);
             var month = await BillingMonthAsync(transaction, closed, journaled.Charge.Intent);
             var row = ChargeRow.Of(journal, journaled, counts, month);
-            if (await insert.RunAsync(row.Values, cancellationToken) == 1)
+            if (insert.Run(row.Values) == 1)
             {
                 rows.Add(row);
             }
@@ -85,10 +85,11 @@ internal sealed class LedgerBatch(
             ? null
             : await LedgerStore.ReadStateBeforeAsync(transaction, intent.AttemptId, charge.Revision);
 
-        // The first attempt of a request cannot find it counted; asking for each would cost every charge a look-up.
-        var isCounted = (intent.Attempt > 1 || charge.Revision > 0)
-            && await LedgerStore.ReadIsCountedAsync(transaction, intent.RequestId, intent.AttemptId);
-        return ChargeCounts.Of(charge.State, before, isCounted);
+        // Attempts come in order: the first one's original finds nothing, and asking for each would cost every charge a look-up.
+        var request = intent.Attempt > 1 || charge.Revision > 0
+            ? await LedgerStore.ReadRequestAsync(transaction, intent.RequestId, intent.AttemptId)
+            : default;
+        return ChargeCounts.Of(charge.State, before, request);
     }
 
     /// <summary>The month of the intent; where that is closed, the next open one. Closed is closed.</summary>
@@ -107,7 +108,7 @@ internal sealed class LedgerBatch(
     {
         var rollups = new Rollups(journal, options.TagValuesMax);
         rows.ForEach(rollups.Add);
-        await rollups.WriteAsync(transaction, cancellationToken);
+        await rollups.WriteAsync(transaction);
     }
 
     private async Task AdvanceAsync(

@@ -3,6 +3,7 @@ using Dapper;
 using Dvara.Domain;
 using Dvara.Domain.Metering;
 using Dvara.Domain.Time;
+using Microsoft.Data.Sqlite;
 
 namespace Dvara.Server.Metering;
 
@@ -42,9 +43,10 @@ internal static class LedgerStore
     private const string ReadStateBeforeSql =
         "SELECT state FROM charges WHERE attempt_id = @attempt AND revision < @revision ORDER BY revision DESC LIMIT 1";
 
-    private const string ReadIsCountedSql = """
-        SELECT CASE WHEN EXISTS (
-            SELECT 1 FROM charges WHERE request_id = @request AND attempt_id <> @attempt AND requests > 0) THEN 1 ELSE 0 END
+    private const string ReadRequestSql = """
+        SELECT coalesce(sum(c.requests), 0), coalesce(max(CASE WHEN c.attempt_id <> @attempt AND c.state <> 'FAILED' AND NOT EXISTS (
+            SELECT 1 FROM charges later WHERE later.attempt_id = c.attempt_id AND later.revision > c.revision) THEN 1 ELSE 0 END), 0)
+        FROM charges c WHERE c.request_id = @request
         """;
 
     private const string ReadClosedMonthsSql = "SELECT billing_month FROM closed_months WHERE tenant_id = @tenant";
@@ -91,16 +93,19 @@ internal static class LedgerStore
         WHERE @before IS NULL OR id < @before ORDER BY id DESC LIMIT @limit
         """;
 
-    public static PreparedStatement InsertCharge(DbTransaction transaction) => new(transaction, InsertChargeSql, ChargeParameters);
+    public static PreparedWrite InsertCharge(DbTransaction transaction) => new((SqliteConnection)transaction.Connection!, InsertChargeSql);
 
     public static async Task<ChargeState?> ReadStateBeforeAsync(DbTransaction transaction, AttemptId attempt, int revision) =>
         await transaction.Connection!.QuerySingleOrDefaultAsync<string>(ReadStateBeforeSql, new { attempt, revision }, transaction) is { } state
             ? Enum.Parse<ChargeState>(state, ignoreCase: true)
             : null;
 
-    /// <summary>True when another attempt makes the request count already.</summary>
-    public static async Task<bool> ReadIsCountedAsync(DbTransaction transaction, RequestId request, AttemptId attempt) =>
-        await transaction.Connection!.QuerySingleAsync<long>(ReadIsCountedSql, new { request, attempt }, transaction) == 1;
+    /// <summary>How the request stands without the attempt's next row.</summary>
+    public static async Task<RequestStanding> ReadRequestAsync(DbTransaction transaction, RequestId request, AttemptId attempt)
+    {
+        var (counted, others) = await transaction.Connection!.QuerySingleAsync<(long, long)>(ReadRequestSql, new { request, attempt }, transaction);
+        return new(counted, others == 1);
+    }
 
     public static async Task<HashSet<int>> ReadClosedMonthsAsync(DbTransaction transaction, TenantId tenant) =>
         [.. await transaction.Connection!.QueryAsync<int>(ReadClosedMonthsSql, new { tenant }, transaction)];

@@ -2,25 +2,14 @@ using System.Data.Common;
 
 namespace Dvara.Server.Metering;
 
-/// <summary>One prepared statement, used again and again with other values. Parameters are bound in the order of their names.</summary>
+/// <summary>One read, with its values in the order of its names; and whatever is run once. Writes of every request: <see cref="PreparedWrite"/>.</summary>
 internal sealed class PreparedStatement : IDisposable
 {
     private readonly DbCommand _command;
 
     public PreparedStatement(DbConnection connection, string sql, params ReadOnlySpan<string> parameters)
-        : this(connection, null, sql, parameters)
-    {
-    }
-
-    public PreparedStatement(DbTransaction transaction, string sql, params ReadOnlySpan<string> parameters)
-        : this(transaction.Connection!, transaction, sql, parameters)
-    {
-    }
-
-    private PreparedStatement(DbConnection connection, DbTransaction? transaction, string sql, ReadOnlySpan<string> parameters)
     {
         _command = connection.CreateCommand();
-        _command.Transaction = transaction;
 #pragma warning disable CA2100 // Every caller is a store that passes its constants.
         _command.CommandText = sql;
 #pragma warning restore CA2100
@@ -37,13 +26,6 @@ internal sealed class PreparedStatement : IDisposable
     {
         Bind(values);
         return _command.ExecuteNonQuery();
-    }
-
-    /// <summary>As <see cref="Run"/>; the values are bound before it returns.</summary>
-    public Task<int> RunAsync(ReadOnlySpan<object?> values, CancellationToken cancellationToken)
-    {
-        Bind(values);
-        return _command.ExecuteNonQueryAsync(cancellationToken);
     }
 
     public T Row<T>(Func<DbDataReader, T> read, params ReadOnlySpan<object?> values)

@@ -1,6 +1,7 @@
 using System.Data.Common;
 using Dapper;
 using Dvara.Domain;
+using Microsoft.Data.Sqlite;
 
 namespace Dvara.Server.Metering;
 
@@ -45,17 +46,17 @@ internal static class RollupStore
 
     private const string DeleteTagValuesSql = "DELETE FROM tag_values WHERE day_ms < @before AND journal_id = @journal";
 
-    public static Task AddToHoursAsync(
-        DbTransaction transaction, JournalId journal, Dictionary<RollupKey, RollupSums> sums, CancellationToken cancellationToken) =>
-        AddAsync(transaction, AddToHoursSql, Keys, journal, sums, cancellationToken);
+    public static void AddToHours(
+        DbTransaction transaction, JournalId journal, Dictionary<RollupKey, RollupSums> sums) =>
+        Add(transaction, AddToHoursSql, Keys, journal, sums);
 
-    public static Task AddToMinutesAsync(
-        DbTransaction transaction, JournalId journal, Dictionary<RollupKey, RollupSums> sums, CancellationToken cancellationToken) =>
-        AddAsync(transaction, AddToMinutesSql, Keys, journal, sums, cancellationToken);
+    public static void AddToMinutes(
+        DbTransaction transaction, JournalId journal, Dictionary<RollupKey, RollupSums> sums) =>
+        Add(transaction, AddToMinutesSql, Keys, journal, sums);
 
-    public static Task AddToTagHoursAsync(
-        DbTransaction transaction, JournalId journal, Dictionary<RollupKey, RollupSums> sums, CancellationToken cancellationToken) =>
-        AddAsync(transaction, AddToTagHoursSql, TagKeys, journal, sums, cancellationToken);
+    public static void AddToTagHours(
+        DbTransaction transaction, JournalId journal, Dictionary<RollupKey, RollupSums> sums) =>
+        Add(transaction, AddToTagHoursSql, TagKeys, journal, sums);
 
     public static async Task<bool> IsHighCardinalityAsync(DbTransaction transaction, TenantId tenant, long day, string key) =>
         await transaction.Connection!.QuerySingleAsync<long>(CountHighSql, new { tenant, day, key }, transaction) > 0;
@@ -79,16 +80,15 @@ internal static class RollupStore
         await transaction.Connection!.ExecuteAsync(DeleteTagValuesSql, new { journal, before = daysBefore }, transaction);
     }
 
-    private static async Task AddAsync(
+    private static void Add(
         DbTransaction transaction,
         string sql,
         string[] keys,
         JournalId journal,
-        Dictionary<RollupKey, RollupSums> sums,
-        CancellationToken cancellationToken)
+        Dictionary<RollupKey, RollupSums> sums)
     {
         string[] columns = [.. keys, .. Measures];
-        using var add = new PreparedStatement(transaction, sql, [.. columns.Select(column => "@" + column)]);
+        using var add = new PreparedWrite((SqliteConnection)transaction.Connection!, sql);
         var values = new object?[columns.Length];
         foreach (var (key, sum) in sums)
         {
@@ -102,7 +102,7 @@ internal static class RollupStore
                 values[keys.Length + i] = sum.Measures[i];
             }
 
-            await add.RunAsync(values, cancellationToken);
+            add.Run(values);
         }
     }
 

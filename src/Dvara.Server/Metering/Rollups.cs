@@ -13,6 +13,7 @@ internal sealed class Rollups(JournalId journal, int tagValuesMax)
     private readonly Dictionary<RollupKey, RollupSums> _hours = new();
     private readonly Dictionary<RollupKey, RollupSums> _minutes = new();
     private readonly Dictionary<RollupKey, RollupSums> _tagHours = new();
+    private readonly HashSet<string> _tagsSeen = new(StringComparer.Ordinal);
 
     /// <exception cref="OverflowException">A sum does not fit 64 bits.</exception>
     public void Add(ChargeRow row)
@@ -25,18 +26,23 @@ internal sealed class Rollups(JournalId journal, int tagValuesMax)
         Add(_minutes, hour with { StartMs = at - (at % MinuteMs) }, row);
 
         // Tag keys match case-insensitively: two spellings in one charge are one tag, the first counts.
-        foreach (var tag in intent.Tags.GroupBy(t => t.Key.ToLowerInvariant(), t => t.Value))
+        _tagsSeen.Clear();
+        foreach (var (key, value) in intent.Tags)
         {
-            Add(_tagHours, hour with { TagKey = tag.Key, TagValue = tag.First() }, row);
+            var tag = key.ToLowerInvariant();
+            if (_tagsSeen.Add(tag))
+            {
+                Add(_tagHours, hour with { TagKey = tag, TagValue = value }, row);
+            }
         }
     }
 
-    public async Task WriteAsync(DbTransaction transaction, CancellationToken cancellationToken)
+    public async Task WriteAsync(DbTransaction transaction)
     {
-        await RollupStore.AddToHoursAsync(transaction, journal, _hours, cancellationToken);
-        await RollupStore.AddToMinutesAsync(transaction, journal, _minutes, cancellationToken);
+        RollupStore.AddToHours(transaction, journal, _hours);
+        RollupStore.AddToMinutes(transaction, journal, _minutes);
         await GuardTagsAsync(transaction);
-        await RollupStore.AddToTagHoursAsync(transaction, journal, _tagHours, cancellationToken);
+        RollupStore.AddToTagHours(transaction, journal, _tagHours);
     }
 
     /// <summary>

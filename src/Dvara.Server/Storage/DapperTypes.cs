@@ -8,15 +8,13 @@ namespace Dvara.Server.Storage;
 /// <summary>How our types stand in rows, in one place: ids as 16 bytes big-endian (they sort), instants as Unix milliseconds, money as pico-dollars.</summary>
 internal static class DapperTypes
 {
-    private static int _registered;
+    // Whoever comes second waits until everything is registered: several databases open side by side.
+    private static readonly Lazy<bool> Registered = new(RegisterAll);
 
-    public static void Register()
+    public static void Register() => _ = Registered.Value;
+
+    private static bool RegisterAll()
     {
-        if (Interlocked.Exchange(ref _registered, 1) == 1)
-        {
-            return;
-        }
-
         // Dapper's own maps would win over a handler.
         SqlMapper.RemoveTypeMap(typeof(DateTimeOffset));
         SqlMapper.RemoveTypeMap(typeof(DateTimeOffset?));
@@ -30,6 +28,7 @@ internal static class DapperTypes
         SqlMapper.AddTypeHandler(new IdHandler<StatementId>(id => id.Value, value => new(value)));
         SqlMapper.AddTypeHandler(new IdHandler<JournalId>(id => id.Value, value => new(value)));
         SqlMapper.AddTypeHandler(new IdHandler<AdminTokenId>(id => id.Value, value => new(value)));
+        return true;
     }
 
     private sealed class IdHandler<T>(Func<T, Guid> toGuid, Func<Guid, T> fromGuid) : SqlMapper.TypeHandler<T>

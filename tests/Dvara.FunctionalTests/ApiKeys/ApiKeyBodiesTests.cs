@@ -119,7 +119,13 @@ public sealed class ApiKeyBodiesTests
         await using var node = await KeysNode.StartAsync();
         using var form = new StringContent("name=bot");
         using var unsupported = await node.Admin.PostAsync(node.Path(""), form);
-        using var large = await node.SendAsync(HttpMethod.Post, node.Path(""), $$"""{"name":"{{new string('x', 2 << 20)}}"}""");
+        using var request = new HttpRequestMessage(HttpMethod.Post, node.Path(""))
+        {
+            Content = new StringContent($$"""{"name":"{{new string('x', 2 << 20)}}"}""", System.Text.Encoding.UTF8, "application/json"),
+        };
+        // Waits for the answer before it sends, as a body that size may be refused while it is on its way.
+        request.Headers.ExpectContinue = true;
+        using var large = await node.Admin.SendAsync(request);
 
         Assert.Equal(HttpStatusCode.UnsupportedMediaType, unsupported.StatusCode);
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, large.StatusCode);

@@ -16,7 +16,7 @@ public sealed class TenantListTests
             await node.MakeTenantAsync(new { name = $"t{i}" });
         }
 
-        var (names, sizes) = (new List<string?>(), new List<int>());
+        var (names, ids, sizes) = (new List<string?>(), new List<string?>(), new List<int>());
         string? cursor = null;
         do
         {
@@ -24,12 +24,15 @@ public sealed class TenantListTests
             var items = page.GetProperty("items").EnumerateArray().ToList();
             sizes.Add(items.Count);
             names.AddRange(items.Select(t => t.Text("name")));
+            ids.AddRange(items.Select(t => t.Text("id")));
             cursor = page.Text("nextCursor");
         }
         while (cursor is not null);
 
         Assert.Equal([3, 3, 1], sizes);
-        Assert.Equal(["t6", "t5", "t4", "t3", "t2", "t1", "t0"], names);
+        // Newest first by their id; those of one millisecond stand as chance had it.
+        Assert.Equal(["t0", "t1", "t2", "t3", "t4", "t5", "t6"], names.Order(StringComparer.Ordinal));
+        Assert.Equal(ids.OrderDescending(StringComparer.Ordinal), ids);
     }
 
     [Fact]

@@ -9,7 +9,7 @@ namespace Dvara.UnitTests.Providers;
 
 public sealed class BodyRewriterTests
 {
-    private const string Messages = """ "messages" : [{"role":"user","content":"h\u00e9, \"you\""}]""";
+    private const string Messages = "\"messages\" : [{\"role\":\"user\",\"content\":\"h\\u00e9, \\\"you\\\"\"}]";
 
     private static readonly Gen<string> Space = Gen.OneOf("", " ", "\n\t", "  ");
 
@@ -39,6 +39,35 @@ public sealed class BodyRewriterTests
         from old in Gen.Bool
         select new BodyChanges { Model = model, AskUsage = ask, OutputLimit = limit, OutputLimitAsMaxTokens = limit is not null && old };
 
+    /// <summary>A <c>stream_options</c> as it came, and as it goes when usage is asked for.</summary>
+    private static readonly Gen<(string Came, string Asking)> Options = Gen.OneOf(
+        ("", ""),
+        ("\"stream_options\" : null", "\"stream_options\" : {\"include_usage\":true}"),
+        ("\"stream_options\":{ }", "\"stream_options\":{\"include_usage\":true }"),
+        ("\"stream_options\":{\n\"x\":1}", "\"stream_options\":{\"include_usage\":true,\n\"x\":1}"),
+        ("\"stream_options\":{\"x\":1, \"include_usage\" : false }", "\"stream_options\":{\"x\":1, \"include_usage\" : true }"),
+        ("\"stream_\\u006fptions\":{\"include_us\\u0061ge\":null}", "\"stream_\\u006fptions\":{\"include_us\\u0061ge\":true}"));
+
+    /// <summary>A body, and what must come out of it, made by choosing members instead of bytes.</summary>
+    private static readonly Gen<(string Body, BodyChanges Changes, string Expected)> Exact =
+        from foreign in Foreign.Array[0, 6]
+        from metadata in InMetadata.Array[0, 4]
+        from options in Options
+        from changes in Changes
+        from order in Gen.Shuffle(Enumerable.Range(0, 10).ToArray())
+        let model = changes.Model is null ? "\"mock/a\"" : changes.Model == "a" ? "\"a\"" : "\"weird \\\"é\\\" name\""
+        let members = foreign.Distinct().Append(Messages).Select(m => (Came: m, Goes: m))
+            .Append((Came: "\"model\" : \"mock/a\"", Goes: $"\"model\" : {model}"))
+            .Append(Metadata(metadata.Distinct().ToArray()))
+            .Append((Came: options.Came, Goes: changes.AskUsage ? options.Asking : options.Came)).ToArray()
+        let shuffled = order.Where(i => i < members.Length).Select(i => members[i])
+        let first = new[]
+        {
+            changes.AskUsage && options.Came.Length == 0 ? "\"stream_options\":{\"include_usage\":true}" : "",
+            changes.OutputLimit is null ? "" : $"\"{(changes.OutputLimitAsMaxTokens ? "max_tokens" : "max_completion_tokens")}\":{changes.OutputLimit}",
+        }
+        select (Object(shuffled.Select(m => m.Came)), changes, Object(first.Concat(shuffled.Select(m => m.Goes))));
+
     [Fact]
     public void Rewrite_AnyBody_ChangesWhatItMustAndNothingElse() => Gen.Select(Body, Changes).Sample((body, changes) =>
     {
@@ -48,12 +77,7 @@ public sealed class BodyRewriterTests
     });
 
     [Fact]
-    public void Rewrite_AnyBody_KeepsTheBytesOfForeignMembers() => Gen.Select(Body, Changes).Sample((body, changes) =>
-    {
-        var rewritten = Rewritten(body, changes);
-        var foreign = new[] { "\"temperature\":1.0", "\"x\" : [1 ,2]", "\"seed\":1E+2", "\"sto\\u0070\":\"\\/\"", "\"o\":{ }", "\"u\":\"é\"", Messages };
-        return foreign.All(member => body.Contains(member, StringComparison.Ordinal) == rewritten.Contains(member, StringComparison.Ordinal));
-    });
+    public void Rewrite_AnyBody_KeepsEveryOtherByteAsItCame() => Exact.Sample((body, changes, expected) => Assert.Equal(expected, Rewritten(body, changes)));
 
     [Fact]
     public void Rewrite_WhenNothingChanges_IsTheSameMemory()
@@ -85,6 +109,25 @@ public sealed class BodyRewriterTests
     [InlineData("""{"model":"m","stream_options":{"include_usage":null},M}""", """{"model":"m","stream_options":{"include_usage":true},M}""")]
     public void Rewrite_AskingForUsage_TouchesOnlyThat(string body, string sent) =>
         Assert.Equal(With(sent), Rewritten(With(body), new BodyChanges { AskUsage = true }));
+
+    [Theory]
+    [InlineData("""{"model":"m","max_tokens":null,M}""", false, """{"max_completion_tokens":5,"model":"m","max_tokens":null,M}""")]
+    [InlineData("""{"model":"m","max_tokens": 9 ,M}""", true, """{"model":"m","max_tokens": 5 ,M}""")]
+    [InlineData("""{"model":"m","max_completion_tokens":9,M}""", false, """{"model":"m","max_completion_tokens":5,M}""")]
+    [InlineData("""{"model":"m","max_completion_tokens":9,M}""", true, """{"max_tokens":5,"model":"m","max_completion_tokens":9,M}""")]
+    public void Rewrite_AnOutputLimit_IsSetUnderItsName(string body, bool asMaxTokens, string sent) =>
+        Assert.Equal(With(sent), Rewritten(With(body), new BodyChanges { OutputLimit = 5, OutputLimitAsMaxTokens = asMaxTokens }));
+
+    /// <summary>An empty text is no member.</summary>
+    private static string Object(IEnumerable<string> members) => "{" + string.Join(',', members.Where(m => m.Length > 0)) + "\n}";
+
+    private static (string Came, string Goes) Metadata(string[] inside)
+    {
+        var kept = inside.Where(m => m.StartsWith("\"keep", StringComparison.Ordinal)).ToArray();
+        return (Text(inside), kept.Length == 0 && inside.Length > 0 ? "" : Text(kept));
+
+        static string Text(string[] members) => $"\"metadata\": {{{string.Join(',', members)}}}";
+    }
 
     private static string With(string body) => body.Replace("M", Messages, StringComparison.Ordinal);
 

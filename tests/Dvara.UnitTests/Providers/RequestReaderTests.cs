@@ -1,4 +1,7 @@
+using System.Globalization;
 using System.Text;
+using System.Text.Json;
+using CsCheck;
 using Dvara.Providers;
 using Xunit;
 
@@ -10,7 +13,7 @@ public sealed class RequestReaderTests
 
     public static TheoryData<string> NotJson => new(
         "", "null", "[]", "\"x\"", "true", "7", "{", "{}{}", """{"model":"m"} x""", "{'model':'m'}", """{"model":"m",}""", """{"model":NaN}""",
-        "// c\n{}", """{"model":"m" /* c */}""", "\uFEFF{}", """{"a":"\ud800"}""", """{"a":"\udc00\ud800"}""", """{"a":"\ud800x"}""",
+        "// c\n{}", """{"model":"m" /* c */}""", "\uFEFF{}", """{"a":"\ud800"}""", """{"a":"\udc00\ud800"}""", """{"a":"\ud800x"}""", """{"a":"\udc00\udc00"}""",
         """{"\ud800":1}""", """{"a":"\u0000"}""", """{"a":["x\u0000"]}""", """{"a":1,"a":2}""", """{"a":{"b":1,"c":[],"b":2}}""",
         """{"model":"m","\u006dodel":"n"}""", """{"a":[{"b":{"c":0,"c":0}}]}""", "{\"a\":\"\u0001\"}", """{"a":01}""", """{"a":+1}""");
 
@@ -57,6 +60,9 @@ public sealed class RequestReaderTests
         { Chat("\"metadata\":{\"mock\":7}"), "metadata.mock" },
         { Chat("\"metadata\":{\"mock\":{\"tokens\":\"1\"}}"), "metadata.mock.tokens" },
         { Chat("\"metadata\":{\"mock\":{\"status\":\"99\"}}"), "metadata.mock.status" },
+        { Chat("\"metadata\":{\"mock\":{\"status\":\"204\"}}"), "metadata.mock.status" },
+        { Chat("\"metadata\":{\"mock\":{\"status\":302}}"), "metadata.mock.status" },
+        { Chat("\"metadata\":{\"mock\":{\"status\":600}}"), "metadata.mock.status" },
         { Chat("\"metadata\":{\"mock\":{\"prompt_tokens\":\"-1\"}}"), "metadata.mock.prompt_tokens" },
         { Chat("\"metadata\":{\"mock\":{\"prompt_tokens\":\"1e3\"}}"), "metadata.mock.prompt_tokens" },
         { Chat("\"metadata\":{\"mock\":{\"latency_ms\":1.5}}"), "metadata.mock.latency_ms" },
@@ -188,6 +194,98 @@ public sealed class RequestReaderTests
         Assert.False(facts.Stream);
         Assert.Equal(8 + 8 + 3, facts.InputTextBytes);
     }
+
+    [Theory]
+    [InlineData("1e999")]
+    [InlineData("-123456789012345678901234567890.000000001E+400")]
+    [InlineData("{\"a\":[null,true,-0.0]}")]
+    [InlineData("\"\\ud83d\\ude00 \\/ \\b\"")]
+    public void Read_AnUnknownMember_MayBeAnyJson(string value) => Assert.Empty(Facts(Chat($"\"x\":{value}")).Plan.Cuts);
+
+    [Fact]
+    public void Read_TagsAtTheirLimits_AreTakenAsWritten()
+    {
+        var tags = Enumerable.Range(0, 20).ToDictionary(i => new string('k', 62) + i.ToString("00", CultureInfo.InvariantCulture), _ => new string('é', 256));
+
+        Assert.Equal(tags, Facts(Chat($"\"metadata\":{{\"tags\":{JsonSerializer.Serialize(tags)}}}")).Tags);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("\"tags\":null")]
+    [InlineData("\"tags\":{}")]
+    [InlineData("\"Tags\":{\"a\":7},\"x\":{\"tags\":{\"a\":7}}")]
+    public void Read_MetadataWithoutTags_HasNone(string metadata) => Assert.Empty(Facts(Chat($"\"metadata\":{{{metadata}}}")).Tags);
+
+    [Fact]
+    public void Read_OneNameTwiceAtAnyDepth_IsRefusedAndOnceIsNot() =>
+        Gen.Select(Json.Member, Json.Value, Gen.Int[0, 20], Gen.Bool).Sample((name, value, depth, twice) =>
+        {
+            // The second spelling is another one of the same name.
+            var escaped = $"\\u{(int)name[0]:x4}{name[1..]}";
+            var inner = $"{{\"{name}\":{value},\"other\":0{(twice ? $",\"{escaped}\":1" : "")}}}";
+            var nested = Enumerable.Range(0, depth).Aggregate(inner, (json, level) => level % 2 == 0 ? $"[0,{json}]" : $"{{\"{name}\":{json}}}");
+
+            var read = RequestReader.Read(Encoding.UTF8.GetBytes(Chat($"\"x\":{nested}")), Endpoint.ChatCompletions, out _, out var problem);
+
+            Assert.Equal((!twice, twice ? "invalid_json" : null, twice ? name : null), (read, problem?.Code, problem?.Param));
+        });
+
+    [Fact]
+    public void Read_AnyDamage_IsAcceptedOrRefusedAndNeverThrows()
+    {
+        var whole = Encoding.UTF8.GetBytes(Chat(
+            "\"stream_options\":{\"include_usage\":true},\"n\":2,\"max_tokens\":5,\"metadata\":{\"tags\":{\"a\":\"\\ud83d\\ude00\"},\"mock\":{\"status\":\"200\"}}"));
+        Gen.Select(Gen.Int[0, whole.Length - 1], Gen.Int[0, whole.Length - 1], Gen.OneOf(Gen.Byte, Gen.OneOf("\"\\{}[],:0u"u8.ToArray())), Gen.Enum<Endpoint>()).Sample(
+            (at, other, value, endpoint) =>
+            {
+                byte[] damaged = [.. whole];
+                damaged[at] = value;
+                damaged[other] = damaged[at / 2];
+
+                var read = RequestReader.Read(damaged, endpoint, out var facts, out var problem);
+
+                // What is accepted must be JSON to everyone, and stay so when it is rewritten.
+                Assert.Equal((read, read), (facts is not null, problem is null));
+                if (facts is not null)
+                {
+                    using var sent = JsonDocument.Parse(BodyRewriter.Rewrite(damaged, facts.Plan, new BodyChanges { Model = "x", AskUsage = endpoint != Endpoint.Embeddings }));
+                    Assert.Equal("x", sent.RootElement.GetProperty("model").GetString());
+                }
+            },
+            iter: 2000);
+    }
+
+    [Fact]
+    public void Read_AnyAcceptedChat_SaysWhatAParserSays() => Gen.Select(Json.Value, Gen.Int[1, 128], Gen.Bool, Gen.OneOf("a", "ü/b", "\\u0041", "x\\\"y"))
+        .Sample((value, choices, stream, model) =>
+        {
+            var body = $"{{ \"z\" : {value}, \"n\":{choices} ,\"model\":\"{model}\",\"stream\" : {(stream ? "true" : "false")},\"messages\":{Hello}}}";
+            using var parsed = JsonDocument.Parse(body);
+
+            var facts = Facts(body);
+
+            Assert.Equal(
+                (parsed.RootElement.GetProperty("model").GetString(), choices, stream, 8 + 2L),
+                (facts.Model, facts.Choices, facts.Stream, facts.InputTextBytes));
+            Assert.Equal($"\"{model}\"", Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(body)[facts.Plan.Model]));
+        });
+
+    [Theory]
+    [InlineData("\"max_tokens\":20,\"max_completion_tokens\":10", 20)]
+    [InlineData("\"max_tokens\":10,\"max_completion_tokens\":20", 20)]
+    [InlineData("\"max_completion_tokens\":10,\"max_tokens\":null", 10)]
+    public void Read_TwoOutputLimits_TheLargerBoundsTheCost(string limits, long limit) => Assert.Equal(limit, Facts(Chat(limits)).OutputLimit);
+
+    [Theory]
+    [InlineData("a", 1)]
+    [InlineData("\\u0061", 1)]
+    [InlineData("\\n\\/\\\"", 3)]
+    [InlineData("\\u00e9é", 4)]
+    [InlineData("\\u65e5日", 6)]
+    [InlineData("\\ud83d\\ude00😀", 8)]
+    public void Read_EscapedText_CountsAsWhatItMeans(string content, long bytes) =>
+        Assert.Equal(8 + bytes, Facts(Chat(messages: $"[{{\"role\":\"user\",\"content\":\"{content}\"}}]")).InputTextBytes);
 
     private static string Chat(string? more = null, string? model = "\"m\"", string messages = Hello)
     {

@@ -182,16 +182,7 @@ internal sealed class PdfSheet
         }
     }
 
-    private IReadOnlyList<PdfCell> TagRow(TagGroup group) => Row(
-        [
-            group.Kind switch
-            {
-                TagGroupKind.Untagged => new PdfCell("(untagged)"),
-                TagGroupKind.Collapsed => new PdfCell("(all values)", "more values than a statement lists; see the CSV export of the costs"),
-                _ => new PdfCell(Clean(group.Value)),
-            },
-        ],
-        group.Tally);
+    private IReadOnlyList<PdfCell> TagRow(TagGroup group) => Row([new(Clean(group.Value))], group.Tally);
 
     private IReadOnlyList<PdfCell> AdjustmentRow(Adjustment adjustment) => Row(
         [
