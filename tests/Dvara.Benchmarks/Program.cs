@@ -2,6 +2,7 @@ using Dvara.Benchmarks;
 
 // dotnet run -c Release --project tests/Dvara.Benchmarks                       the gateway beside bare YARP and the upstream alone
 // dotnet run -c Release --project tests/Dvara.Benchmarks -- memory 100000      memory of the gateway after so many requests
+// dotnet run -c Release --project tests/Dvara.Benchmarks -- allocations        bytes per request in the gateway's process
 // dotnet run -c Release --project tests/Dvara.Benchmarks -- start              start of a process to its first answered request
 // dotnet run -c Release --project tests/Dvara.Benchmarks -- lookup             whose key is this, first use and warm
 return args switch
@@ -9,8 +10,9 @@ return args switch
     ["upstream"] => await BareUpstream.RunAsync(),
     ["yarp", var target] => await BareYarp.RunAsync(target),
     ["memory", var requests] => await SideBySide.MeasureMemoryAsync(int.Parse(requests, System.Globalization.CultureInfo.InvariantCulture)),
+    ["allocations"] => await SideBySide.MeasureAllocationsAsync(),
     ["start"] => await SideBySide.MeasureStartAsync(),
     ["lookup"] => await Lookup.RunAsync(),
     [] => await SideBySide.RunAsync(),
-    _ => throw new ArgumentException("Known: no argument, or: memory <requests>, start, lookup"),
+    _ => throw new ArgumentException("Known: no argument, or: memory <requests>, allocations, start, lookup"),
 };

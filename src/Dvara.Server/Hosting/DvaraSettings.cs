@@ -55,12 +55,6 @@ internal sealed record DvaraSettings
     /// </summary>
     public required int StopSeconds { get; init; }
 
-    /// <summary>What the end of an answer waits for (<c>Dvara:Metering:Acknowledge</c>): <c>journal</c> (default) or <c>ledger</c>.</summary>
-    public required string Acknowledge { get; init; }
-
-    /// <summary>Status of a refusal by a cap (<c>Dvara:Budgets:RefusalStatus</c>): 402 (default), or 429 for clients that need it.</summary>
-    public required int RefusalStatus { get; init; }
-
     /// <exception cref="SettingsException">Lists every setting that is wrong, with its value and bound.</exception>
     public static DvaraSettings Read(ConfigurationManager configuration)
     {
@@ -79,9 +73,6 @@ internal sealed record DvaraSettings
             Gateway = GatewayOptions.Read(configuration, problems),
             Listeners = ListenerSettings.Read(configuration, problems),
             StopSeconds = ReadNumber(configuration, "Dvara:Hosting:StopSeconds", 30, 0, 3600, problems),
-            Acknowledge = ReadChoice(configuration, "Dvara:Metering:Acknowledge", ["journal", "ledger"], problems),
-            RefusalStatus = int.Parse(
-                ReadChoice(configuration, "Dvara:Budgets:RefusalStatus", ["402", "429"], problems), CultureInfo.InvariantCulture),
         };
         CheckSecret("DVARA_MASTER_KEY", settings.MasterKey, 32, problems);
         CheckSecret("DVARA_ADMIN_TOKEN", settings.AdminToken, 16, problems);
@@ -138,23 +129,6 @@ internal sealed record DvaraSettings
 
         problems.Add($"{name} is {text}. It must be a whole number from {least} to {most}.");
         return byDefault;
-    }
-
-    /// <returns>The choice, or the first one where none or a wrong one is given.</returns>
-    private static string ReadChoice(ConfigurationManager configuration, string name, string[] choices, List<string> problems)
-    {
-        if (configuration[name] is not { } text)
-        {
-            return choices[0];
-        }
-
-        if (choices.Contains(text))
-        {
-            return text;
-        }
-
-        problems.Add($"{name} is {text}. It must be {string.Join(" or ", choices)}.");
-        return choices[0];
     }
 
     private static int ReadSiloPort(string? text, List<string> problems)

@@ -3,8 +3,8 @@ using System.Text.RegularExpressions;
 namespace Dvara.Server.Hosting;
 
 /// <summary>
-/// The settings with structure, and their spellings. <c>Dvara:Metering:Acknowledge</c> is also <c>dvara.llm-gateway.metering.acknowledge</c>
-/// (settings file, flat or nested, and command line) and <c>DVARA_LLM_GATEWAY_METERING_ACKNOWLEDGE</c> (environment). A spelling that
+/// The settings with structure, and their spellings. <c>Dvara:Gateway:IdleSeconds</c> is also <c>dvara.llm-gateway.gateway.idle-seconds</c>
+/// (settings file, flat or nested, and command line) and <c>DVARA_LLM_GATEWAY_GATEWAY_IDLE_SECONDS</c> (environment). A spelling that
 /// matches no setting is an error: a misspelt cap or schedule must not be silently absent.
 /// </summary>
 internal static class SettingNames
@@ -16,7 +16,6 @@ internal static class SettingNames
     // * stands for a name that the operator chooses.
     private static readonly string[] Known =
     [
-        "Dvara:Budgets:RefusalStatus",
         "Dvara:Gateway:BadKeysPerSecond",
         "Dvara:Gateway:DrainSeconds",
         "Dvara:Gateway:DrainsMax",
@@ -25,7 +24,6 @@ internal static class SettingNames
         "Dvara:Gateway:MaxBodyBytes",
         "Dvara:Gateway:TotalSeconds",
         "Dvara:Hosting:StopSeconds",
-        "Dvara:Metering:Acknowledge",
         "Dvara:Mock:Enabled",
         "Dvara:Providers:*:ApiKey",
         "Dvara:Providers:*:AsksForUsage",
@@ -123,7 +121,7 @@ internal static class SettingNames
             $"^{string.Join(separator, words.Select(word => word == Chosen ? "(?<chosen>[^.:_]+)" : Regex.Escape(word)))}$",
             RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
 
-        /// <summary><c>RefusalStatus</c> becomes <c>refusal-status</c>.</summary>
+        /// <summary><c>IdleSeconds</c> becomes <c>idle-seconds</c>.</summary>
         private static string Kebab(string word) =>
             Regex.Replace(word, "(?<=[a-z])[A-Z]", match => "-" + match.Value, RegexOptions.CultureInvariant).ToLowerInvariant();
     }

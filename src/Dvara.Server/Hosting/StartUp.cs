@@ -29,7 +29,7 @@ internal sealed class StartUp
 
             Dvara is ready.
               Gateway   {gateway}/v1        (base URL of OpenAI clients)
-              Console   {admin}/
+              Docs      {admin}/docs
               Data      {Path.GetFullPath(settings.DataDirectory)}
             """);
         if (settings.ClockStart is { } start)

@@ -7,7 +7,7 @@ namespace Dvara.UnitTests.Hosting;
 
 public sealed class SettingNamesTests
 {
-    private const string Name = "Dvara:Metering:Acknowledge";
+    private const string Name = "Dvara:Gateway:IdleSeconds";
 
     private static ConfigurationManager Json(string json)
     {
@@ -24,41 +24,41 @@ public sealed class SettingNamesTests
     }
 
     [Theory]
-    [InlineData("""{"dvara.llm-gateway.metering.acknowledge":"ledger"}""")]
-    [InlineData("""{"dvara":{"llm-gateway":{"metering":{"acknowledge":"ledger"}}}}""")]
-    [InlineData("""{"dvara.llm-gateway":{"metering.acknowledge":"ledger"}}""")]
-    [InlineData("""{"Dvara":{"Metering":{"Acknowledge":"ledger"}}}""")]
-    [InlineData("""{"DVARA_LLM_GATEWAY_METERING_ACKNOWLEDGE":"ledger"}""")]
+    [InlineData("""{"dvara.llm-gateway.gateway.idle-seconds":"45"}""")]
+    [InlineData("""{"dvara":{"llm-gateway":{"gateway":{"idle-seconds":"45"}}}}""")]
+    [InlineData("""{"dvara.llm-gateway":{"gateway.idle-seconds":"45"}}""")]
+    [InlineData("""{"Dvara":{"Gateway":{"IdleSeconds":"45"}}}""")]
+    [InlineData("""{"DVARA_LLM_GATEWAY_GATEWAY_IDLE_SECONDS":"45"}""")]
     public void Setting_InAnySpelling_IsTheSameSetting(string json)
     {
         var configuration = Json(json);
 
         Assert.Empty(Unify(configuration));
 
-        Assert.Equal("ledger", configuration[Name]);
+        Assert.Equal("45", configuration[Name]);
     }
 
     [Fact]
     public void Setting_OnTheCommandLine_IsRead()
     {
         var configuration = new ConfigurationManager();
-        configuration.AddCommandLine(["--dvara.llm-gateway.metering.acknowledge=ledger", "--dvara.llm-gateway.hosting.stop-seconds", "5"]);
+        configuration.AddCommandLine(["--dvara.llm-gateway.gateway.idle-seconds=45", "--dvara.llm-gateway.hosting.stop-seconds", "5"]);
 
         Assert.Empty(Unify(configuration));
 
-        Assert.Equal("ledger", configuration[Name]);
+        Assert.Equal("45", configuration[Name]);
         Assert.Equal("5", configuration["Dvara:Hosting:StopSeconds"]);
     }
 
     [Fact]
     public void Setting_OfALaterSource_Wins_WhateverItsSpelling()
     {
-        var configuration = Json("""{"dvara.llm-gateway.metering.acknowledge":"ledger"}""");
-        configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["DVARA_LLM_GATEWAY_METERING_ACKNOWLEDGE"] = "journal" });
+        var configuration = Json("""{"dvara.llm-gateway.gateway.idle-seconds":"45"}""");
+        configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["DVARA_LLM_GATEWAY_GATEWAY_IDLE_SECONDS"] = "60" });
 
         Unify(configuration);
 
-        Assert.Equal("journal", configuration[Name]);
+        Assert.Equal("60", configuration[Name]);
     }
 
     [Fact]
@@ -72,9 +72,9 @@ public sealed class SettingNamesTests
     }
 
     [Theory]
-    [InlineData("dvara.llm-gateway.metering.acknowlege")]
+    [InlineData("dvara.llm-gateway.gateway.idle-second")]
     [InlineData("dvara:llm-gateway:foo")]
-    [InlineData("DVARA_LLM_GATEWAY_METERING_ACK")]
+    [InlineData("DVARA_LLM_GATEWAY_GATEWAY_IDLE")]
     public void Setting_ThatDoesNotExist_IsAProblemThatListsTheKnownOnes(string name)
     {
         var configuration = new ConfigurationManager();
@@ -83,7 +83,7 @@ public sealed class SettingNamesTests
         var problem = Assert.Single(Unify(configuration));
 
         Assert.Contains(name.Replace(':', '.'), problem, StringComparison.Ordinal);
-        Assert.Contains("dvara.llm-gateway.metering.acknowledge", problem, StringComparison.Ordinal);
+        Assert.Contains("dvara.llm-gateway.gateway.idle-seconds", problem, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -102,7 +102,7 @@ public sealed class SettingNamesTests
             ["DVARA_TLS_CERT"] = "/nowhere/cert.pem",
             ["DVARA_TRUSTED_PROXIES"] = "10.0.0.0/8,nonsense",
             ["ASPNETCORE_URLS"] = "https://localhost:8443;ftp://x",
-            ["Dvara:Metering:Acknowledge"] = "memory",
+            ["Dvara:Gateway:IdleSeconds"] = "soon",
             ["Dvara:Hosting:StopSeconds"] = "-1",
             ["dvara.llm-gateway.foo"] = "x",
         });
@@ -112,7 +112,7 @@ public sealed class SettingNamesTests
         Assert.All(
             (string[])["DVARA_MASTER_KEY", "DVARA_ADMIN_TOKEN is a placeholder", "DVARA_SILO_PORT is 70000", "DVARA_CLOCK_START", "DVARA_POSTGRES",
                 "DVARA_ROLE is gateway", "DVARA_ADMIN_URLS must name ports", "DVARA_TLS_CERT and DVARA_TLS_KEY belong together", "nonsense",
-                "https://localhost:8443", "ftp://x", "Acknowledge is memory", "StopSeconds is -1", "dvara.llm-gateway.foo is not a setting"],
+                "https://localhost:8443", "ftp://x", "IdleSeconds is soon", "StopSeconds is -1", "dvara.llm-gateway.foo is not a setting"],
             problem => Assert.Contains(problem, message, StringComparison.Ordinal));
     }
 
