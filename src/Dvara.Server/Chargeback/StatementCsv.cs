@@ -49,11 +49,11 @@ internal static class StatementCsv
         csv.WriteField(Instants.Format(statement.Window.From));
         csv.WriteField(Instants.Format(statement.Window.To));
         csv.WriteField(statement.TenantId.ToString());
-        csv.WriteField(statement.TenantName);
-        csv.WriteField(line.Provider);
-        csv.WriteField(line.Model);
+        WriteText(csv, statement.TenantName);
+        WriteText(csv, line.Provider);
+        WriteText(csv, line.Model);
         csv.WriteField(line.ApiKeyId.ToString());
-        csv.WriteField(line.ApiKeyName);
+        WriteText(csv, line.ApiKeyName);
 
         var tally = line.Tally;
         csv.WriteField(tally.Requests);
@@ -72,6 +72,10 @@ internal static class StatementCsv
         csv.WriteField(tally.Unresolved);
         csv.EndRecord();
     }
+
+    /// <summary>The full-width forms of <c>= + - @</c> start formulas too, in East Asian editions; CsvHelper's list is ASCII.</summary>
+    private static void WriteText(CsvWriter csv, string text) =>
+        csv.WriteField(text is ['\uFF1D' or '\uFF0B' or '\uFF0D' or '\uFF20', ..] ? "'" + text : text);
 
     private static void WriteAmount(CsvWriter csv, Usd amount) => csv.WriteField(amount.ToDecimal());
 }
