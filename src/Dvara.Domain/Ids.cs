@@ -6,7 +6,7 @@ public readonly record struct TenantId(Guid Value)
     public override string ToString() => Value.ToString("D");
 }
 
-/// <summary>One key of one tenant; survives rotation and deletion, so that the ledger keeps its meaning.</summary>
+/// <summary>One secret of one tenant. A rotation makes another; none is ever used again, so that the ledger keeps its meaning.</summary>
 public readonly record struct ApiKeyId(Guid Value)
 {
     public override string ToString() => Value.ToString("D");

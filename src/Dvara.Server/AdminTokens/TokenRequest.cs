@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Dvara.Domain;
 using Dvara.Server.Hosting.AdminApi;
 
@@ -22,6 +24,9 @@ internal sealed record TokenRequest
     /// <summary>In the future; absent: as long as the token that makes it.</summary>
     public DateTimeOffset? ExpiresAt { get; init; }
 
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Others { get; init; }
+
     /// <summary>
     /// The token, or why not: 400 for what is malformed, then 403 for a scope that the maker lacks. Nobody can grant what they do not
     /// have: no scope, no tenant and no lifetime beyond the maker's own.
@@ -36,6 +41,7 @@ internal sealed record TokenRequest
         var scopes = ReadScopes(errors);
         var tenant = ReadTenant(maker, tenantExists, errors);
         var expiresAt = ReadExpiry(maker, now, errors);
+        UnknownFields.Check(Others, "an admin token", "name, role, scopes, tenantId, expiresAt", errors, "id");
         if (errors.Count > 0)
         {
             return (null, ApiError.Validation(errors));

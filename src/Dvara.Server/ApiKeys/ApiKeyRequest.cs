@@ -114,7 +114,7 @@ internal sealed record ApiKeyRequest
             errors.Add(new("status", $"status is {status} and cannot be given; to end a key, POST …/keys/<id>/revoke."));
         }
 
-        CheckOthers(errors);
+        UnknownFields.Check(Others, "a key", "name, scopes, models, tags, expiresAt", errors, ReadOnly);
         return new(
             Name ?? "",
             [.. (Scopes ?? []).OfType<string>().Distinct().Order(StringComparer.Ordinal)],
@@ -168,16 +168,6 @@ internal sealed record ApiKeyRequest
         if (Sha256 is not null)
         {
             errors.Add(new("sha256", "sha256 is of imported keys; POST it to …/keys/import."));
-        }
-    }
-
-    /// <summary>A misspelt field must not look as if it had been taken over.</summary>
-    private void CheckOthers(List<FieldError> errors)
-    {
-        foreach (var name in (Others ?? []).Keys.Except(ReadOnly).Take(10))
-        {
-            var shown = name.Length <= 64 ? name : name[..64] + "…";
-            errors.Add(new(shown, $"{shown} is not a field of a key; it has name, scopes, models, tags, expiresAt."));
         }
     }
 }

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Dvara.Server.Hosting.AdminApi;
 
 namespace Dvara.Server.ApiKeys;
@@ -11,8 +13,19 @@ internal sealed record RotationRequest
     /// <summary>How long the old key still works, 0 to 2,592,000 seconds (30 days); absent: one day.</summary>
     public long? OverlapSeconds { get; init; }
 
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Others { get; init; }
+
     /// <summary>The overlap, or the 400.</summary>
-    public (TimeSpan Overlap, ApiError? Error) ToOverlap() => OverlapSeconds is < 0 or > SecondsMax
-        ? (default, ApiError.Validation("overlapSeconds", $"overlapSeconds must be from 0 to {SecondsMax}."))
-        : (TimeSpan.FromSeconds(OverlapSeconds ?? DefaultSeconds), null);
+    public (TimeSpan Overlap, ApiError? Error) ToOverlap()
+    {
+        var errors = new List<FieldError>();
+        if (OverlapSeconds is < 0 or > SecondsMax)
+        {
+            errors.Add(new("overlapSeconds", $"overlapSeconds must be from 0 to {SecondsMax}."));
+        }
+
+        UnknownFields.Check(Others, "a rotation", "overlapSeconds", errors);
+        return errors.Count == 0 ? (TimeSpan.FromSeconds(OverlapSeconds ?? DefaultSeconds), null) : (default, ApiError.Validation(errors));
+    }
 }

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Dvara.Domain;
 using Dvara.Domain.Time;
 using Dvara.Server.Hosting.AdminApi;
@@ -15,12 +17,16 @@ internal sealed record ChargebackRequest
 
     public string? Period { get; init; }
 
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Others { get; init; }
+
     /// <returns>Whose statement of which window is asked for, or the 400.</returns>
     public (TenantId Tenant, TimeWindow Window, ApiError? Error) Read()
     {
         var errors = new List<FieldError>();
         var tenant = ReadTenant(errors);
         var window = Period is null ? ReadBounds(errors) : ReadPeriod(errors);
+        UnknownFields.Check(Others, "an order", "tenantId, from, to, period", errors, "id");
         return (tenant, window, errors.Count == 0 ? null : ApiError.Validation(errors));
     }
 

@@ -36,7 +36,7 @@ internal sealed class DataDirectory : IDisposable
         {
             throw new IOException(
                 $"The data folder {full} is in use by another Dvara process. With SQLite exactly one may run; stop it, or set "
-                + "DVARA_DATA_DIR to another folder, or DVARA_POSTGRES for a cluster.",
+                + "DVARA_DATA_DIR to another folder.",
                 exception);
         }
     }

@@ -38,7 +38,7 @@ internal sealed record TenantRequest
     {
         var merged = JsonSerializer.SerializeToNode(
             new { tenant.Name, status = tenant.Status.Name(), tenant.Region, tenant.Metadata, tenant.Tags }, AdminJson.Options)!.AsObject();
-        return AdminJson.Deserialize<TenantRequest>(Merge(merged, patch));
+        return AdminJson.Deserialize<TenantRequest>(MergePatch.Apply(merged, patch));
     }
 
     /// <summary>The tenant as asked for, or why not: 400 for what is malformed, then 409 for a closed one that should open.</summary>
@@ -52,7 +52,7 @@ internal sealed record TenantRequest
         CheckRegion(errors);
         var metadata = StringMap.Metadata.Read(Metadata, errors);
         var tags = StringMap.Tags.Read(Tags, errors);
-        CheckOthers(errors);
+        UnknownFields.Check(Others, "a tenant", "name, status, region, metadata, tags", errors, ReadOnly);
         if (errors.Count > 0)
         {
             return (null, ApiError.Validation(errors));
@@ -75,28 +75,6 @@ internal sealed record TenantRequest
             CreatedAt = before?.CreatedAt ?? at,
             UpdatedAt = before is null ? at : before.NextUpdate(at),
         }, null);
-    }
-
-    private static JsonObject Merge(JsonObject target, JsonObject patch)
-    {
-        foreach (var (name, value) in patch)
-        {
-            if (value is null)
-            {
-                target.Remove(name);
-            }
-            else if (value is JsonObject inner)
-            {
-                // Onto an empty object where there was none, so that nulls within are removed there too.
-                target[name] = Merge(target[name] is JsonObject known ? known.DeepClone().AsObject() : [], inner);
-            }
-            else
-            {
-                target[name] = value.DeepClone();
-            }
-        }
-
-        return target;
     }
 
     private string ReadName(List<FieldError> errors)
@@ -131,16 +109,6 @@ internal sealed record TenantRequest
         if (Region is not null && (string.IsNullOrWhiteSpace(Region) || Region.Length > RegionCharsMax || Region.Any(char.IsControl)))
         {
             errors.Add(new("region", $"region must have 1 to {RegionCharsMax} characters, no control characters; leave it out for none."));
-        }
-    }
-
-    /// <summary>A misspelt field must not look as if it had been taken over.</summary>
-    private void CheckOthers(List<FieldError> errors)
-    {
-        foreach (var name in (Others ?? []).Keys.Except(ReadOnly).Take(10))
-        {
-            var shown = name.Length <= 64 ? name : name[..64] + "…";
-            errors.Add(new(shown, $"{shown} is not a field of a tenant; it has name, status, region, metadata, tags."));
         }
     }
 }

@@ -244,6 +244,7 @@ public sealed class AdminTokenTests
     [InlineData("""{"name":"x","role":"viewer","tenantId":"nonsense"}""", "tenantId")]
     [InlineData("""{"name":"x","role":"viewer","tenantId":"01985a3e-0000-7000-8000-000000000000"}""", "tenantId")]
     [InlineData("""{"name":7,"role":"viewer"}""", "name")]
+    [InlineData("""{"name":"x","role":"viewer","tenant":"acme"}""", "tenant")]
     public async Task Request_ThatIsWrong_Is400AndNamesTheField(string body, string field)
     {
         await using var node = await GatewayEnvironment.StartAsync();

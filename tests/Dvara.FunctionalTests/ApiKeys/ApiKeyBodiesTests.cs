@@ -177,6 +177,7 @@ public sealed class ApiKeyBodiesTests
     [InlineData("""{"overlapSeconds":1.5}""")]
     [InlineData("""{"overlapSeconds":"60"}""")]
     [InlineData("""{"overlapSeconds":1e30}""")]
+    [InlineData("""{"overlapSecond":60}""")]
     [InlineData("""{"overlapSeconds":99999999999999999999}""")]
     public async Task Rotate_WithABadOverlap_Is400AndRotatesNothing(string body)
     {

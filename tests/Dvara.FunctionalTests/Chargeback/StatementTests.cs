@@ -197,6 +197,7 @@ public sealed class StatementTests : IAsyncLifetime
     [InlineData("""{"tenantId":"TENANT","period":"2026-13"}""", "period")]
     [InlineData("""{"tenantId":"TENANT","period":"April"}""", "period")]
     [InlineData("""{"tenantId":"TENANT","period":"2026-04","from":"2026-04-01T00:00:00Z"}""", "period")]
+    [InlineData("""{"tenantId":"TENANT","period":"2026-04","form":"2026-04-01T00:00:00Z"}""", "form is not a field")]
     public async Task Order_ThatCannotBeMeant_NamesTheField(string body, string field)
     {
         using var acme = await _node.TenantAsync();
