@@ -27,7 +27,7 @@ declare -A project=([unit]=Dvara.UnitTests [functional]=Dvara.FunctionalTests [s
 passed=0 failed=0
 for suite in "${suites[@]}"; do
   log=$(mktemp)
-  dotnet run -c Release --no-build --project "tests/${project[$suite]}" -- -noLogo -noColor 2>&1 | tee "$log"
+  dotnet run -c Release --no-build --project "tests/${project[$suite]}" -- -noLogo -noColor $([ "$suite" = stress ] && echo -showLiveOutput) 2>&1 | tee "$log"
   summary=$(grep -E 'Total: [0-9]+' "$log" | tail -n 1)
   total=$(sed -nE 's/.*Total: ([0-9]+).*/\1/p' <<<"$summary")
   bad=$(sed -nE 's/.*Errors: ([0-9]+), Failed: ([0-9]+).*/\1+\2/p' <<<"$summary")
