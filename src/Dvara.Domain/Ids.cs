@@ -38,7 +38,7 @@ public readonly record struct AttemptId(Guid Value)
         }
     }
 
-    public static AttemptId At(DateTimeOffset intentTime) => new(Guid.CreateVersion7(intentTime));
+    public static AttemptId At(DateTimeOffset intentTime) => new(Uuid7.At(intentTime));
 
     public override string ToString() => Value.ToString("D");
 }

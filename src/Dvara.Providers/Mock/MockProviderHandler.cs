@@ -15,6 +15,13 @@ public sealed class MockProviderHandler(TimeProvider time) : HttpMessageHandler
 
     private static readonly MockScript Unscripted = new();
 
+    /// <summary>What a call of the mock can be billed for: the scripted numbers themselves, and where none are given what bounds any provider.</summary>
+    public static RequestBound Bound(RequestFacts facts)
+    {
+        var bound = RequestBound.Of(facts);
+        return new(facts.Mock?.PromptTokens ?? bound.InputTokens, facts.Mock?.CompletionTokens ?? bound.OutputTokens);
+    }
+
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         var path = request.RequestUri?.AbsolutePath ?? "";

@@ -48,7 +48,7 @@ internal sealed class BootstrapToken(
         var now = clock.GetUtcNow();
         return new()
         {
-            Id = new AdminTokenId(Guid.CreateVersion7(now)),
+            Id = new AdminTokenId(Uuid7.At(now)),
             Name = "bootstrap",
             Role = AdminRole.Owner,
             Scopes = AdminRole.Owner.Scopes(),

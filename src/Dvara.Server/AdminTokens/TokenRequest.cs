@@ -54,7 +54,7 @@ internal sealed record TokenRequest
 
         return (new()
         {
-            Id = new AdminTokenId(Guid.CreateVersion7(now)),
+            Id = new AdminTokenId(Uuid7.At(now)),
             Name = Name!,
             Role = Role is null ? null : AdminRoles.Parse(Role),
             Scopes = scopes,

@@ -41,7 +41,7 @@ internal sealed record ApiKey
 
     public static ApiKey Make(TenantId tenant, ApiKeyAttributes attributes, string prefix, DateTimeOffset now) => new()
     {
-        Id = new ApiKeyId(Guid.CreateVersion7(now)),
+        Id = new ApiKeyId(Uuid7.At(now)),
         TenantId = tenant,
         Attributes = attributes,
         Prefix = prefix,

@@ -41,7 +41,7 @@ internal sealed record AuditEvent
 
     public static AuditEvent Of(DateTimeOffset at, string type, TenantId? tenant, string actor, string? requestId, object payload) => new()
     {
-        Id = Guid.CreateVersion7(at),
+        Id = Uuid7.At(at),
         Timestamp = at,
         Type = type,
         TenantId = tenant,

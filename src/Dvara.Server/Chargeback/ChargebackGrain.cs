@@ -80,7 +80,7 @@ internal sealed class ChargebackGrain(
     private async Task<Statement> DrawAsync(
         StatementOrder order, TimeWindow window, string tenantName, StatementSheet sheet, DateTimeOffset createdAt) => new()
     {
-        Id = new StatementId(Guid.CreateVersion7(clock.GetUtcNow())),
+        Id = new StatementId(Uuid7.At(clock.GetUtcNow())),
         TenantId = Tenant,
         TenantName = tenantName,
         Window = window,

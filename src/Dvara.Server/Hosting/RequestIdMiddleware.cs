@@ -12,7 +12,7 @@ internal sealed class RequestIdMiddleware(RequestDelegate next, TimeProvider clo
 
     public Task InvokeAsync(HttpContext httpContext)
     {
-        var id = new RequestId(Guid.CreateVersion7(clock.GetUtcNow()));
+        var id = new RequestId(Uuid7.At(clock.GetUtcNow()));
         httpContext.Features.Set(new RequestIdFeature(id));
         httpContext.Response.Headers[Header] = id.ToString();
         return next(httpContext);

@@ -29,7 +29,7 @@ internal sealed class PriceTimelines
             return (null, opening);
         }
 
-        var version = draft.ToVersion(new PriceId(Guid.CreateVersion7(_now)), PriceSource.Custom, opening.From, WholeMillisecond(_now));
+        var version = draft.ToVersion(new PriceId(Uuid7.At(_now)), PriceSource.Custom, opening.From, WholeMillisecond(_now));
         VersionsOf(key).Add(version);
         return (version, opening);
     }

@@ -66,7 +66,7 @@ internal sealed record TenantRequest
         var at = Tenant.WholeMillisecond(now);
         return (new()
         {
-            Id = before?.Id ?? new TenantId(Guid.CreateVersion7(at)),
+            Id = before?.Id ?? new TenantId(Uuid7.At(at)),
             Name = name,
             Status = status,
             Region = Region,

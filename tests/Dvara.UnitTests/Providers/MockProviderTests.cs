@@ -66,6 +66,19 @@ public sealed class MockProviderTests : IDisposable
     }
 
     [Theory]
+    [InlineData("\"metadata\":{\"mock\":{\"prompt_tokens\":\"1000\",\"completion_tokens\":\"500\"}},\"max_tokens\":7", 1000, 500L)]
+    [InlineData("\"metadata\":{\"mock\":{\"completion_tokens\":\"500\"}}", null, 500L)]
+    [InlineData("\"max_tokens\":7,\"n\":3", null, 21L)]
+    [InlineData("\"n\":3", null, null)]
+    public void Bound_OfAScriptedCall_IsTheScriptsNumbers(string members, int? input, long? output)
+    {
+        Assert.True(RequestReader.Read(Encoding.UTF8.GetBytes(Chat(members)), Endpoint.ChatCompletions, out var facts, out _));
+
+        Assert.Equal(new RequestBound(input ?? facts.InputTextBytes, output), MockProviderHandler.Bound(facts));
+        Assert.Equal(facts.InputTextBytes, RequestBound.Of(facts).InputTokens);
+    }
+
+    [Theory]
     [InlineData("chat/completions", true)]
     [InlineData("chat/completions", false)]
     [InlineData("completions", true)]

@@ -1,0 +1,10 @@
+namespace Dvara.Providers;
+
+/// <summary>The most tokens that one call can be billed for, which is what a hold sets money aside for. Both sides are whole counts.</summary>
+/// <param name="InputTokens">Of the request's text; media are bounded by what the model bills per part.</param>
+/// <param name="OutputTokens">Of all answers together; null: the request itself sets no limit.</param>
+public readonly record struct RequestBound(long InputTokens, long? OutputTokens)
+{
+    /// <summary>A token of byte-level BPE is at least one byte long.</summary>
+    public static RequestBound Of(RequestFacts facts) => new(facts.InputTextBytes, facts.OutputLimit * facts.Choices);
+}
