@@ -1,25 +1,37 @@
+using System.Collections.Concurrent;
+using System.Data.Common;
 using System.Net.Http.Headers;
 using Dvara.Server.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 
 namespace Dvara.Testing;
 
-/// <summary>A whole node in this process: real Kestrel on a free port, real silo, real SQLite in a folder of its own.</summary>
+/// <summary>A whole node in this process: real Kestrel on a free port, real silo, a real database of its own of the engine under test.</summary>
 public sealed class GatewayEnvironment : IAsyncDisposable
 {
     public const string AdminToken = "test-admin-token-0123456789";
 
+    /// <summary>Of clusters; a single node makes its own.</summary>
+    public const string MasterKey = "f4d1c0ffee5a11ce0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    // What a second node finds that is started on the folder of a first one.
+    private static readonly ConcurrentDictionary<string, string> DatabaseOf = new();
+
     private readonly WebApplication _app;
     private readonly bool _ownsData;
+    private readonly string? _ownDatabase;
 
-    private GatewayEnvironment(WebApplication app, string dataDirectory, bool ownsData)
+    private GatewayEnvironment(WebApplication app, string dataDirectory, bool ownsData, string? ownDatabase)
     {
         _app = app;
         _ownsData = ownsData;
+        _ownDatabase = ownDatabase;
         DataDirectory = dataDirectory;
         BaseAddress = new Uri(app.Urls.First());
         Admin = new HttpClient { BaseAddress = BaseAddress };
@@ -46,6 +58,12 @@ public sealed class GatewayEnvironment : IAsyncDisposable
         IReadOnlyDictionary<string, string?>? settings = null, TimeProvider? clock = null, string? dataDirectory = null)
     {
         var data = dataDirectory ?? Directory.CreateTempSubdirectory("dvara-test-").FullName;
+        string? ownDatabase = null;
+        if (TestPostgres.IsEngine && settings?.ContainsKey("DVARA_POSTGRES") != true && !DatabaseOf.TryGetValue(data, out ownDatabase))
+        {
+            DatabaseOf[data] = ownDatabase = await TestPostgres.NewDatabaseAsync();
+        }
+
         var app = DvaraHost.Build([], builder =>
         {
             builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
@@ -54,6 +72,8 @@ public sealed class GatewayEnvironment : IAsyncDisposable
                 ["DVARA_ADMIN_TOKEN"] = AdminToken,
                 ["DVARA_SILO_PORT"] = "0",
                 ["DVARA_ACCEPT_LOSS"] = "1",
+                ["DVARA_POSTGRES"] = ownDatabase,
+                ["DVARA_MASTER_KEY"] = ownDatabase is null ? null : MasterKey,
             });
             builder.Configuration.AddInMemoryCollection(settings ?? new Dictionary<string, string?>());
             builder.WebHost.UseUrls("http://127.0.0.1:0");
@@ -64,7 +84,17 @@ public sealed class GatewayEnvironment : IAsyncDisposable
             }
         });
         await app.StartAsync();
-        return new(app, data, ownsData: dataDirectory is null);
+        return new(app, data, ownsData: dataDirectory is null, ownDatabase);
+    }
+
+    /// <summary>Reaches the node's database behind its back: how a database breaks, or how another node writes.</summary>
+    public async Task<DbConnection> ConnectAsync()
+    {
+        DbConnection connection = _ownDatabase is null
+            ? new SqliteConnection($"Data Source={Path.Combine(DataDirectory, "dvara.db")};Pooling=False")
+            : new NpgsqlConnection(new NpgsqlConnectionStringBuilder(_ownDatabase) { Pooling = false }.ToString());
+        await connection.OpenAsync();
+        return connection;
     }
 
     public async ValueTask DisposeAsync()
@@ -76,6 +106,10 @@ public sealed class GatewayEnvironment : IAsyncDisposable
         if (_ownsData)
         {
             Directory.Delete(DataDirectory, recursive: true);
+            if (_ownDatabase is not null)
+            {
+                await TestPostgres.DropAsync(_ownDatabase);
+            }
         }
     }
 }

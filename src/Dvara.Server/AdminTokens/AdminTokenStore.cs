@@ -40,7 +40,7 @@ internal sealed class AdminTokenStore(Database database)
 
     private const string CountTokens = "SELECT count(*) FROM admin_tokens";
 
-    private const string ReplaceBootstrapHash = "UPDATE admin_tokens SET hash = @hash WHERE bootstrap = 1";
+    private const string ReplaceBootstrapHash = "UPDATE admin_tokens SET hash = @hash WHERE bootstrap";
 
     public async Task<AdminToken?> FindByHashAsync(byte[] hash, CancellationToken cancellationToken)
     {

@@ -20,10 +20,10 @@ internal sealed class ApiKeyStore(Database database)
         FROM api_keys
         """;
 
-    private const string VisibleById = Columns + " WHERE id = @id AND tenant_id = @tenantId AND hidden = 0";
+    private const string VisibleById = Columns + " WHERE id = @id AND tenant_id = @tenantId AND NOT hidden";
 
     private const string Newest = Columns + """
-         WHERE tenant_id = @tenantId AND hidden = 0 AND (@before IS NULL OR id < @before)
+         WHERE tenant_id = @tenantId AND NOT hidden AND (@before IS NULL OR id < @before)
         ORDER BY id DESC LIMIT @limit
         """;
 

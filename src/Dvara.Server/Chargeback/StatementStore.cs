@@ -79,6 +79,7 @@ internal sealed class StatementStore(Database database)
             {
                 var connection = transaction.Connection!;
                 var parameters = new { tenant, month = month.Value };
+                await database.LockLedgerAsync(transaction);
                 await LedgerStore.CloseMonthAsync(transaction, tenant, month, now);
                 await connection.ExecuteAsync(GiveNumber, parameters, transaction);
                 var row = await connection.QuerySingleAsync<ClosingRow>(FindClosing, parameters, transaction);

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text.Json.Serialization;
 using Dvara.Domain;
 using Dvara.Domain.Metering;
@@ -107,28 +106,6 @@ internal sealed record CostLine
             Outcome = last.Outcome,
             Revisions = [.. rows.Skip(1).Select(CostRevision.Of)],
         };
-    }
-
-    /// <summary>Joins rows that come newest first (attempt and revision both falling) into lines.</summary>
-    public static async IAsyncEnumerable<CostLine> JoinAsync(
-        IAsyncEnumerable<ChargeRow> rows, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        var attempt = new List<ChargeRow>();
-        await foreach (var row in rows.WithCancellation(cancellationToken))
-        {
-            if (attempt.Count > 0 && attempt[0].AttemptId != row.AttemptId)
-            {
-                yield return Of(attempt);
-                attempt = [];
-            }
-
-            attempt.Insert(0, row);
-        }
-
-        if (attempt.Count > 0)
-        {
-            yield return Of(attempt);
-        }
     }
 
     /// <summary>A failed attempt did nothing, which is zero; for the others, what nobody reported stays null.</summary>

@@ -31,6 +31,9 @@ internal sealed class CostsStore(Database database)
             AND (@model IS NULL OR c.model = @model)
         """;
 
+    /// <summary>Rows of one read of a list grow up to here while filters leave little of them.</summary>
+    private const int ChunkRows = 2_000;
+
     // A statement per index: an optional "tenant_id = @tenantId" would have the engine walk everybody's rows.
     private const string OfTenant = " c.tenant_id = @tenantId AND";
     private const string OfRequest = " c.request_id = @requestId AND (@tenantId IS NULL OR c.tenant_id = @tenantId) AND";
@@ -39,9 +42,9 @@ internal sealed class CostsStore(Database database)
 
     private const string AllInOrder = Rows + InRange + InOrder;
     private const string TenantInOrder = Rows + OfTenant + InRange + InOrder;
-    private const string AllNewest = Rows + InRange + Newest;
-    private const string TenantNewest = Rows + OfTenant + InRange + Newest;
-    private const string RequestNewest = Rows + OfRequest + InRange + Newest;
+    private const string AllNewest = Rows + InRange + Newest + " LIMIT @limit";
+    private const string TenantNewest = Rows + OfTenant + InRange + Newest + " LIMIT @limit";
+    private const string RequestNewest = Rows + OfRequest + InRange + Newest + " LIMIT @limit";
     private const string ByAttempt = Rows + " c.attempt_id = @attemptId ORDER BY c.revision";
     private const string ByRequest = Rows + " c.request_id = @requestId" + InOrder;
 
@@ -66,20 +69,29 @@ internal sealed class CostsStore(Database database)
             async connection =>
             {
                 var sql = requestId is not null ? RequestNewest : filter.TenantId is not null ? TenantNewest : AllNewest;
-                var rows = connection.QueryUnbufferedAsync<ChargeRow>(
-                    sql, Parameters(filter, FirstOf(filter.FromMs), before ?? FirstOf(filter.ToMs), requestId));
+                var end = before ?? FirstOf(filter.ToMs);
                 var lines = new List<CostLine>(limit);
-                await foreach (var line in CostLine.JoinAsync(rows, cancellationToken))
+                var (take, more) = (limit + 16, true);
+                while (more && lines.Count < limit)
                 {
-                    if ((state is null || line.State == state) && filter.MatchesTags(line.Tags))
+                    cancellationToken.ThrowIfCancellationRequested();
+                    var rows = (await connection.QueryAsync<ChargeRow>(
+                        sql, Parameters(filter, FirstOf(filter.FromMs), end, requestId, take))).AsList();
+                    more = rows.Count == take;
+                    take = take < ChunkRows ? take * 4 : take;
+                    var attempts = rows.GroupBy(row => row.AttemptId).ToList();
+                    if (more)
                     {
-                        lines.Add(line);
+                        // Of the last attempt some rows may be missing: it is read again, whole.
+                        attempts.RemoveAt(attempts.Count - 1);
+                        take = attempts.Count == 0 ? take * 4 : take;
                     }
 
-                    if (lines.Count == limit)
-                    {
-                        break;
-                    }
+                    end = attempts.Count == 0 ? end : attempts[^1].Key;
+                    lines.AddRange(attempts
+                        .Select(attempt => CostLine.Of([.. attempt.Reverse()]))
+                        .Where(line => (state is null || line.State == state) && filter.MatchesTags(line.Tags))
+                        .Take(limit - lines.Count));
                 }
 
                 return lines;
@@ -106,8 +118,9 @@ internal sealed class CostsStore(Database database)
         return new(new Guid(bytes, bigEndian: true));
     }
 
-    private static object Parameters(CostFilter filter, AttemptId first, AttemptId end, RequestId? requestId = null) => new
+    private static object Parameters(CostFilter filter, AttemptId first, AttemptId end, RequestId? requestId = null, int limit = 0) => new
     {
+        limit,
         first,
         end,
         requestId,

@@ -56,6 +56,14 @@ internal static class Commands
     private static async Task MigrateAsync(string[] args)
     {
         var settings = DvaraSettings.Read(WebApplication.CreateSlimBuilder(args).Configuration);
+        if (settings.Postgres is { } postgres)
+        {
+            await using var pools = new PostgresPools(postgres);
+            await PostgresMigrator.MigrateAsync(pools, CancellationToken.None);
+            await Console.Out.WriteLineAsync("The PostgreSQL ledger has the newest schema.");
+            return;
+        }
+
         using var directory = DataDirectory.Open(settings.DataDirectory);
         SqliteMigrator.Migrate(directory.LedgerFile);
         await Console.Out.WriteLineAsync($"{directory.LedgerFile} has the newest schema.");

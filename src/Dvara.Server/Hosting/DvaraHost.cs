@@ -60,17 +60,15 @@ internal static class DvaraHost
     private static void AddHosting(WebApplicationBuilder builder, DvaraSettings settings)
     {
         var directory = DataDirectory.Open(settings.DataDirectory);
-        SqliteMigrator.Migrate(directory.LedgerFile);
-
         var services = builder.Services;
         services.AddSingleton(settings);
         // By factory, so that the container owns and disposes what holds a file.
         services.AddSingleton(_ => directory);
-        services.AddSingleton<Database>(_ => new SqliteDatabase(directory.LedgerFile));
+        services.AddStorage(settings.Postgres, directory);
+        services.AddSingleton(new SiloName(settings.Postgres is null ? Environment.MachineName : $"{Environment.MachineName}:{settings.SiloPort}"));
         services.AddSingleton(MasterKey.Load(settings.MasterKey, directory.MasterKeyFile));
+        services.AddHostedService<MasterKeyCheck>();
         services.TryAddSingleton(settings.ClockStart is { } start ? new ShiftedClock(start - TimeProvider.System.GetUtcNow()) : TimeProvider.System);
-        services.AddSingleton<ChangeFeed>();
-        services.AddHostedService(provider => provider.GetRequiredService<ChangeFeed>());
         services.AddSingleton<CursorCodec>();
         services.AddSingleton<IAuthorizationHandler, ScopeHandler>();
         services.ConfigureHttpJsonOptions(options => AdminJson.Configure(options.SerializerOptions));

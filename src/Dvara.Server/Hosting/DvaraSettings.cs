@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Dvara.Server.Gateway;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Routing;
+using Npgsql;
 
 namespace Dvara.Server.Hosting;
 
@@ -12,7 +13,7 @@ internal sealed record DvaraSettings
 {
     private const int DefaultSiloPort = 11111;
 
-    private static readonly string[] NotBuilt = ["DVARA_POSTGRES", "DVARA_ADVERTISED_IP"];
+    private static readonly string[] NotBuilt = ["DVARA_ADVERTISED_IP"];
 
     private static readonly string[] Placeholders = ["changeme", "change-me", "change_me", "placeholder", "your-"];
 
@@ -24,6 +25,9 @@ internal sealed record DvaraSettings
 
     /// <summary>Encrypts and signs (<c>DVARA_MASTER_KEY</c>); unset: made at first start in the data folder. At least 32 characters.</summary>
     public string? MasterKey { get; init; }
+
+    /// <summary>Npgsql connection string of the ledger of a cluster (<c>DVARA_POSTGRES</c>); unset: one node with SQLite.</summary>
+    public string? Postgres { get; init; }
 
     /// <summary>Orleans cluster id (<c>DVARA_CLUSTER_ID</c>, default <c>dvara</c>).</summary>
     public required string ClusterId { get; init; }
@@ -50,7 +54,7 @@ internal sealed record DvaraSettings
     public required ListenerSettings Listeners { get; init; }
 
     /// <summary>
-    /// How long running requests may go on after the signal to stop, seconds (<c>Dvara:Hosting:StopSeconds</c>, default 30, at most 3600).
+    /// How long running requests may go on after the signal to stop, seconds (<c>Dvara:Hosting:StopSeconds</c>, default 30, in a cluster 600, at most 3600).
     /// Longer loses fewer streams and makes a rollout wait; the platform must grant at least as much before it kills.
     /// </summary>
     public required int StopSeconds { get; init; }
@@ -65,6 +69,7 @@ internal sealed record DvaraSettings
             DataDirectory = configuration["DVARA_DATA_DIR"] ?? "./data",
             AdminToken = configuration["DVARA_ADMIN_TOKEN"],
             MasterKey = configuration["DVARA_MASTER_KEY"],
+            Postgres = configuration["DVARA_POSTGRES"] is { Length: > 0 } postgres ? postgres : null,
             ClusterId = configuration["DVARA_CLUSTER_ID"] ?? "dvara",
             SiloPort = ReadSiloPort(configuration["DVARA_SILO_PORT"], problems),
             AcceptLoss = configuration["DVARA_ACCEPT_LOSS"] == "1",
@@ -72,10 +77,11 @@ internal sealed record DvaraSettings
             Providers = ProviderSettings.Read(configuration, problems),
             Gateway = GatewayOptions.Read(configuration, problems),
             Listeners = ListenerSettings.Read(configuration, problems),
-            StopSeconds = ReadNumber(configuration, "Dvara:Hosting:StopSeconds", 30, 0, 3600, problems),
+            StopSeconds = ReadNumber(configuration, "Dvara:Hosting:StopSeconds", string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]) ? 30 : 600, 0, 3600, problems),
         };
         CheckSecret("DVARA_MASTER_KEY", settings.MasterKey, 32, problems);
         CheckSecret("DVARA_ADMIN_TOKEN", settings.AdminToken, 16, problems);
+        CheckCluster(settings, problems);
         RefuseWhatIsNotBuilt(configuration, problems);
         return problems.Count == 0 ? settings : throw new SettingsException(problems);
     }
@@ -98,6 +104,28 @@ internal sealed record DvaraSettings
         else if (secret.Any(c => c is <= ' ' or > '~'))
         {
             problems.Add($"{name} has characters that no HTTP header carries (a line break from a file?).");
+        }
+    }
+
+    private static void CheckCluster(DvaraSettings settings, List<string> problems)
+    {
+        if (settings.Postgres is null)
+        {
+            return;
+        }
+
+        if (settings.MasterKey is null)
+        {
+            problems.Add("DVARA_MASTER_KEY is not set. With DVARA_POSTGRES all silos need the same one; make it with: openssl rand -hex 32");
+        }
+
+        try
+        {
+            _ = new NpgsqlConnectionStringBuilder(settings.Postgres);
+        }
+        catch (ArgumentException exception)
+        {
+            problems.Add($"DVARA_POSTGRES is no connection string of Npgsql: {exception.Message}");
         }
     }
 

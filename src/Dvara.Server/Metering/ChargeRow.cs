@@ -20,19 +20,19 @@ internal sealed class ChargeRow
     /// <exception cref="OverflowException">An amount needs more than the 64 bits of a row.</exception>
     public static ChargeRow Of(JournalId journal, JournaledCharge journaled, ChargeCounts counts, BillingMonth month)
     {
-        var charge = journaled.Charge;
+        var charge = LedgerText.Clean(journaled.Charge);
         var intent = charge.Intent;
         var usage = charge.Usage;
         return new(charge, counts,
         [
-            Bytes(intent.AttemptId.Value),
+            intent.AttemptId.Value,
             (long)charge.Revision,
             Code(charge.Kind),
             Code(charge.State),
-            Bytes(intent.RequestId.Value),
+            intent.RequestId.Value,
             (long)intent.Attempt,
-            Bytes(intent.TenantId.Value),
-            Bytes(intent.ApiKeyId.Value),
+            intent.TenantId.Value,
+            intent.ApiKeyId.Value,
             intent.Provider,
             charge.ServedModel,
             intent.RequestedModel,
@@ -52,7 +52,7 @@ internal sealed class ChargeRow
             counts.Unpriced,
             counts.Unresolved,
             counts.Failed,
-            charge.PriceId is { } price ? Bytes(price.Value) : null,
+            charge.PriceId?.Value,
             JsonSerializer.Serialize(intent.Tags, JournalJson.Default.IReadOnlyDictionaryStringString),
             intent.EndUser,
             intent.AttemptId.IntentTime.ToUnixTimeMilliseconds(),
@@ -62,12 +62,10 @@ internal sealed class ChargeRow
             charge.Outcome,
             charge.ProviderRequestId,
             intent.IdempotencyKey,
-            Bytes(journal.Value),
+            journal.Value,
             journaled.Seq,
         ]);
     }
-
-    public static byte[] Bytes(Guid id) => id.ToByteArray(bigEndian: true);
 
     /// <summary>How an enumeration's value is spelled in rows and in the API: <c>SETTLED</c>.</summary>
     public static string Code<T>(T value)

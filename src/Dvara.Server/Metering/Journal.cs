@@ -175,6 +175,13 @@ internal sealed class Journal : IDisposable
         Interlocked.Add(ref _unshipped, -count);
     }
 
+    /// <summary>The ledger has lost what it had taken behind <paramref name="shippedThrough"/>: that waits again, and is not deleted.</summary>
+    public void OnLedgerWentBack(long shippedThrough)
+    {
+        _writer.ShippedThrough = shippedThrough;
+        Interlocked.Add(ref _unshipped, _store.CountCharges(shippedThrough) - Unshipped);
+    }
+
     /// <summary>Deletes shipped charges that are older than the retention.</summary>
     public async Task PruneAsync()
     {

@@ -2,6 +2,7 @@ using System.Data.Common;
 using System.IO.Hashing;
 using System.Text.Json;
 using Dvara.Domain;
+using Dvara.Server.Storage;
 using Microsoft.Data.Sqlite;
 
 namespace Dvara.Server.Metering;

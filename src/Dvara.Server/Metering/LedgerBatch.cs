@@ -14,12 +14,22 @@ namespace Dvara.Server.Metering;
 internal sealed class LedgerBatch(
     JournalId journal, long epoch, JournalOptions options, IReadOnlyList<ILedgerParticipant> participants, TimeProvider clock)
 {
+    /// <param name="transaction">A ledger write.</param>
+    /// <param name="batch">In journal order.</param>
+    /// <param name="after">Where the batch before it ended, as far as the writer knows.</param>
+    /// <param name="cancellationToken">Gives the batch up.</param>
     /// <returns>The charges that were really new.</returns>
+    /// <exception cref="LedgerWentBackException">The ledger has lost batches that it had acknowledged.</exception>
     /// <exception cref="JournalTakenOverException">Another process has opened the journal since.</exception>
     public async Task<IReadOnlyList<Charge>> WriteAsync(
-        DbTransaction transaction, IReadOnlyList<JournaledCharge> batch, CancellationToken cancellationToken)
+        DbTransaction transaction, IReadOnlyList<JournaledCharge> batch, long after, CancellationToken cancellationToken)
     {
         var standing = await ReadStandingAsync(transaction);
+        if (standing.ShippedThrough < after)
+        {
+            throw new LedgerWentBackException(standing.ShippedThrough);
+        }
+
         IReadOnlyList<JournaledCharge> missing = [.. batch.SkipWhile(charge => charge.Seq <= standing.ShippedThrough)];
         if (missing.Count == 0)
         {
@@ -27,7 +37,7 @@ internal sealed class LedgerBatch(
         }
 
         var rows = await InsertAsync(transaction, missing, cancellationToken);
-        await FeedRollupsAsync(transaction, rows, cancellationToken);
+        await FeedRollupsAsync(transaction, rows);
         IReadOnlyList<Charge> inserted = [.. rows.Select(row => row.Charge)];
         foreach (var participant in participants)
         {
@@ -55,27 +65,37 @@ internal sealed class LedgerBatch(
     private async Task<JournalStanding> ReadStandingAsync(DbTransaction transaction)
     {
         var standing = await LedgerStore.ReadStandingAsync(transaction, journal);
-        return standing.Epoch == epoch ? standing : throw new JournalTakenOverException(journal, epoch);
+        return standing?.Epoch == epoch ? standing : throw new JournalTakenOverException(journal, epoch);
     }
 
     private async Task<List<ChargeRow>> InsertAsync(
         DbTransaction transaction, IReadOnlyList<JournaledCharge> batch, CancellationToken cancellationToken)
     {
-        using var insert = LedgerStore.InsertCharge(transaction);
-        var closed = new Dictionary<TenantId, HashSet<int>>();
-        var rows = new List<ChargeRow>(batch.Count);
+        var oldest = batch.Min(journaled => journaled.Charge.Intent.AttemptId.IntentTime);
+        var closed = await LedgerStore.ReadClosedMonthsAsync(transaction, BillingMonth.Of(oldest));
+        var inserted = new List<ChargeRow>(batch.Count);
+        var waiting = new List<ChargeRow>(batch.Count);
+        var requestsWaiting = new HashSet<RequestId>();
         foreach (var journaled in batch)
         {
-            var counts = await CountsAsync(transaction, journaled.Charge);
-            var month = await BillingMonthAsync(transaction, closed, journaled.Charge.Intent);
-            var row = ChargeRow.Of(journal, journaled, counts, month);
-            if (insert.Run(row.Values) == 1)
+            var intent = journaled.Charge.Intent;
+            if (!requestsWaiting.Add(intent.RequestId))
             {
-                rows.Add(row);
+                // Its counts depend on rows that wait.
+                inserted.AddRange(await LedgerStore.InsertAsync(transaction, waiting));
+                waiting = [];
+                requestsWaiting = [intent.RequestId];
             }
+
+            cancellationToken.ThrowIfCancellationRequested();
+            var counts = await CountsAsync(transaction, journaled.Charge);
+            // The month of the intent; where that is closed, the next open one. Closed is closed.
+            var month = BillingCalendar.MonthOf(intent.AttemptId.IntentTime, closed[intent.TenantId].ToHashSet());
+            waiting.Add(ChargeRow.Of(journal, journaled, counts, month));
         }
 
-        return rows;
+        inserted.AddRange(await LedgerStore.InsertAsync(transaction, waiting));
+        return inserted;
     }
 
     private static async Task<ChargeCounts> CountsAsync(DbTransaction transaction, Charge charge)
@@ -92,19 +112,7 @@ internal sealed class LedgerBatch(
         return ChargeCounts.Of(charge.State, before, request);
     }
 
-    /// <summary>The month of the intent; where that is closed, the next open one. Closed is closed.</summary>
-    private static async Task<BillingMonth> BillingMonthAsync(
-        DbTransaction transaction, Dictionary<TenantId, HashSet<int>> closed, Intent intent)
-    {
-        if (!closed.TryGetValue(intent.TenantId, out var months))
-        {
-            closed.Add(intent.TenantId, months = await LedgerStore.ReadClosedMonthsAsync(transaction, intent.TenantId));
-        }
-
-        return BillingCalendar.MonthOf(intent.AttemptId.IntentTime, months);
-    }
-
-    private async Task FeedRollupsAsync(DbTransaction transaction, List<ChargeRow> rows, CancellationToken cancellationToken)
+    private async Task FeedRollupsAsync(DbTransaction transaction, List<ChargeRow> rows)
     {
         var rollups = new Rollups(journal, options.TagValuesMax);
         rows.ForEach(rollups.Add);
@@ -126,3 +134,13 @@ internal sealed class LedgerBatch(
 /// <summary>The journal's row says that a later process writes it: this one must stop.</summary>
 internal sealed class JournalTakenOverException(JournalId journal, long epoch) : Exception(
     $"Journal {journal} was opened by another process after epoch {epoch}. Two processes must never share a data folder; this one stops.");
+
+/// <summary>
+/// The ledger stands before a batch that it had acknowledged: it was restored, or failed over to a server that lacked its last commits. What
+/// is missing is in the journal still, for as long as shipped charges are kept.
+/// </summary>
+/// <param name="shippedThrough">Where it stands now.</param>
+internal sealed class LedgerWentBackException(long shippedThrough) : Exception($"The ledger went back: it has this journal only up to {shippedThrough}.")
+{
+    public long ShippedThrough => shippedThrough;
+}

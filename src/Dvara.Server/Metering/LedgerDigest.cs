@@ -20,7 +20,7 @@ internal static class LedgerDigest
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(before ?? []);
-        hash.AppendData(ChargeRow.Bytes(journal.Value));
+        hash.AppendData(journal.Value.ToByteArray(bigEndian: true));
         Append(hash, (byte)'i', range.First);
         Append(hash, (byte)'i', range.Last);
         foreach (var row in rows)
@@ -67,6 +67,9 @@ internal static class LedgerDigest
                 break;
             case string text:
                 Append(hash, (byte)'s', Encoding.UTF8.GetBytes(text));
+                break;
+            case Guid id:
+                Append(hash, (byte)'b', id.ToByteArray(bigEndian: true));
                 break;
             case byte[] bytes:
                 Append(hash, (byte)'b', bytes);

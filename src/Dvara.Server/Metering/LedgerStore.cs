@@ -3,7 +3,7 @@ using Dapper;
 using Dvara.Domain;
 using Dvara.Domain.Metering;
 using Dvara.Domain.Time;
-using Microsoft.Data.Sqlite;
+using Dvara.Server.Storage;
 
 namespace Dvara.Server.Metering;
 
@@ -14,29 +14,32 @@ namespace Dvara.Server.Metering;
 internal sealed record JournalStanding(long Epoch, long ShippedThrough, byte[]? Digest);
 
 /// <summary>One journal as the API shows it.</summary>
-internal sealed record JournalRow(JournalId Id, string Silo, string State, long LowWater, long ShippedThrough);
+internal sealed record JournalRow(JournalId Id, string Silo, string State, long LowWater, long ShippedThrough, DateTimeOffset SeenAt);
 
 /// <summary>The SQL of charges, journals and batches.</summary>
 internal static class LedgerStore
 {
-    public static readonly string[] ChargeColumns =
+    /// <summary>The values of <see cref="ChargeRow.Values"/>, in their order.</summary>
+    private static readonly (string Name, BulkType Type)[] ChargeColumns =
     [
-        "attempt_id", "revision", "kind", "state", "request_id", "attempt", "tenant_id", "api_key_id", "provider", "model",
-        "requested_model", "endpoint", "stream", "uncached_input", "cache_read", "cache_write", "output", "reasoning", "estimated",
-        "input_cost_pico_usd", "output_cost_pico_usd", "lower_bound_pico_usd", "requests", "estimated_requests", "unpriced_requests",
-        "unresolved_requests", "failed_attempts", "price_id", "tags", "end_user", "at_ms", "billing_month", "latency_ms", "status",
-        "outcome", "provider_request_id", "idempotency_key", "journal_id", "journal_seq",
+        ("attempt_id", BulkType.Id), ("revision", BulkType.Number), ("kind", BulkType.Text), ("state", BulkType.Text),
+        ("request_id", BulkType.Id), ("attempt", BulkType.Number), ("tenant_id", BulkType.Id), ("api_key_id", BulkType.Id),
+        ("provider", BulkType.Text), ("model", BulkType.Text), ("requested_model", BulkType.Text), ("endpoint", BulkType.Text),
+        ("stream", BulkType.Number), ("uncached_input", BulkType.Number), ("cache_read", BulkType.Number), ("cache_write", BulkType.Number),
+        ("output", BulkType.Number), ("reasoning", BulkType.Number), ("estimated", BulkType.Number),
+        ("input_cost_pico_usd", BulkType.Number), ("output_cost_pico_usd", BulkType.Number), ("lower_bound_pico_usd", BulkType.Number),
+        ("requests", BulkType.Number), ("estimated_requests", BulkType.Number), ("unpriced_requests", BulkType.Number),
+        ("unresolved_requests", BulkType.Number), ("failed_attempts", BulkType.Number), ("price_id", BulkType.Id), ("tags", BulkType.Text),
+        ("end_user", BulkType.Text), ("at_ms", BulkType.Number), ("billing_month", BulkType.Number), ("latency_ms", BulkType.Number),
+        ("status", BulkType.Number), ("outcome", BulkType.Text), ("provider_request_id", BulkType.Text), ("idempotency_key", BulkType.Text),
+        ("journal_id", BulkType.Id), ("journal_seq", BulkType.Number),
     ];
 
-    private static readonly string[] ChargeParameters = [.. ChargeColumns.Select(column => "@" + column)];
-
-    private static readonly string InsertChargeSql = $"""
-        INSERT INTO charges ({string.Join(", ", ChargeColumns)}) VALUES ({string.Join(", ", ChargeParameters)})
-        ON CONFLICT (attempt_id, revision) DO NOTHING
-        """;
+    private static readonly BulkInsert InsertCharges =
+        new("charges", ChargeColumns, "(attempt_id, revision) DO NOTHING", "attempt_id", "revision");
 
     private static readonly string ReadChargesSql = $"""
-        SELECT {string.Join(", ", ChargeColumns)} FROM charges
+        SELECT {string.Join(", ", ChargeColumns.Select(column => column.Name))} FROM charges
         WHERE journal_id = @journal AND journal_seq BETWEEN @first AND @last ORDER BY journal_seq, revision
         """;
 
@@ -44,12 +47,14 @@ internal static class LedgerStore
         "SELECT state FROM charges WHERE attempt_id = @attempt AND revision < @revision ORDER BY revision DESC LIMIT 1";
 
     private const string ReadRequestSql = """
-        SELECT coalesce(sum(c.requests), 0), coalesce(max(CASE WHEN c.attempt_id <> @attempt AND c.state <> 'FAILED' AND NOT EXISTS (
-            SELECT 1 FROM charges later WHERE later.attempt_id = c.attempt_id AND later.revision > c.revision) THEN 1 ELSE 0 END), 0)
+        SELECT CAST(coalesce(sum(c.requests), 0) AS bigint), CAST(coalesce(max(CASE WHEN c.attempt_id <> @attempt AND c.state <> 'FAILED' AND NOT EXISTS (
+            SELECT 1 FROM charges later WHERE later.attempt_id = c.attempt_id AND later.revision > c.revision) THEN 1 ELSE 0 END), 0) AS bigint)
         FROM charges c WHERE c.request_id = @request
         """;
 
-    private const string ReadClosedMonthsSql = "SELECT billing_month FROM closed_months WHERE tenant_id = @tenant";
+    private const string ReadClosedMonthsSql = """
+        SELECT tenant_id AS tenant, billing_month AS month FROM closed_months WHERE billing_month >= @since
+        """;
 
     private const string CloseMonthSql = """
         INSERT INTO closed_months (tenant_id, billing_month, closed_ms) VALUES (@tenant, @month, @now)
@@ -57,12 +62,16 @@ internal static class LedgerStore
         """;
 
     private const string RegisterSql = """
-        INSERT INTO journals (id, silo, epoch, state, opened_ms) VALUES (@journal, @silo, 1, 'OPEN', @now)
-        ON CONFLICT (id) DO UPDATE SET silo = excluded.silo, epoch = journals.epoch + 1, state = 'OPEN', opened_ms = excluded.opened_ms
+        INSERT INTO journals (id, silo, epoch, state, opened_ms, seen_ms) VALUES (@journal, @silo, 1, 'OPEN', @now, @now)
+        ON CONFLICT (id) DO UPDATE SET
+            silo = excluded.silo, epoch = journals.epoch + 1, state = 'OPEN', opened_ms = excluded.opened_ms, seen_ms = excluded.seen_ms
         """;
 
-    // With SQLite a data folder has one silo and one journal: another one that was never closed is not here any more.
-    private const string MarkMissingSql = "UPDATE journals SET state = 'MISSING' WHERE id <> @journal AND state = 'OPEN'";
+    private const string MarkMissingSql = """
+        UPDATE journals SET state = 'MISSING' WHERE id <> @journal AND state = 'OPEN' AND (NOT @othersWrite OR silo = @silo)
+        """;
+
+    private const string NoteSeenSql = "UPDATE journals SET seen_ms = @now WHERE id = @journal AND epoch = @epoch";
 
     private const string ReadStandingSql = "SELECT epoch, shipped_through AS shippedThrough, digest FROM journals WHERE id = @journal";
 
@@ -89,11 +98,16 @@ internal static class LedgerStore
     private const string SetLowWaterSql = "UPDATE journals SET low_water = @lowWater WHERE id = @journal";
 
     private const string ListSql = """
-        SELECT id, silo, state, low_water AS lowWater, shipped_through AS shippedThrough FROM journals
+        SELECT id, silo, state, low_water AS lowWater, shipped_through AS shippedThrough, seen_ms AS seenAt FROM journals
         WHERE @before IS NULL OR id < @before ORDER BY id DESC LIMIT @limit
         """;
 
-    public static PreparedWrite InsertCharge(DbTransaction transaction) => new((SqliteConnection)transaction.Connection!, InsertChargeSql);
+    /// <returns>The rows that were really new, in order.</returns>
+    public static async Task<IEnumerable<ChargeRow>> InsertAsync(DbTransaction transaction, List<ChargeRow> rows)
+    {
+        var places = await InsertCharges.RunAsync(transaction, rows.ConvertAll(row => row.Values));
+        return places.Select(place => rows[place]);
+    }
 
     public static async Task<ChargeState?> ReadStateBeforeAsync(DbTransaction transaction, AttemptId attempt, int revision) =>
         await transaction.Connection!.QuerySingleOrDefaultAsync<string>(ReadStateBeforeSql, new { attempt, revision }, transaction) is { } state
@@ -107,25 +121,37 @@ internal static class LedgerStore
         return new(counted, others == 1);
     }
 
-    public static async Task<HashSet<int>> ReadClosedMonthsAsync(DbTransaction transaction, TenantId tenant) =>
-        [.. await transaction.Connection!.QueryAsync<int>(ReadClosedMonthsSql, new { tenant }, transaction)];
+    /// <summary>The closed months from <paramref name="since"/> on, of all tenants: for a batch of this month, mostly none.</summary>
+    public static async Task<ILookup<TenantId, int>> ReadClosedMonthsAsync(DbTransaction transaction, BillingMonth since) =>
+        (await transaction.Connection!.QueryAsync<(TenantId Tenant, long Month)>(ReadClosedMonthsSql, new { since = since.Value }, transaction))
+            .ToLookup(row => row.Tenant, row => (int)row.Month);
 
     /// <summary>From this transaction on, charges of the tenant that come late for the month are billed in the open one.</summary>
     public static Task CloseMonthAsync(DbTransaction transaction, TenantId tenant, BillingMonth month, DateTimeOffset now) =>
         transaction.Connection!.ExecuteAsync(CloseMonthSql, new { tenant, month = month.Value, now }, transaction);
 
-    /// <summary>Makes the journal known before its first use, and every other one of this node known as missing.</summary>
+    /// <summary>Makes the journal known before its first use, and others that cannot be open any more known as missing.</summary>
+    /// <param name="transaction">An admin write.</param>
+    /// <param name="journal">The journal.</param>
+    /// <param name="silo">Who opens it.</param>
+    /// <param name="othersWrite">False: this is the only silo, so every other open journal is gone; true: only this silo's own.</param>
+    /// <param name="now">Now.</param>
     /// <returns>How it stands, and how many others went missing.</returns>
     public static async Task<(JournalStanding Standing, int Missing)> RegisterAsync(
-        DbTransaction transaction, JournalId journal, string silo, DateTimeOffset now)
+        DbTransaction transaction, JournalId journal, string silo, bool othersWrite, DateTimeOffset now)
     {
         await transaction.Connection!.ExecuteAsync(RegisterSql, new { journal, silo, now }, transaction);
-        var missing = await transaction.Connection!.ExecuteAsync(MarkMissingSql, new { journal }, transaction);
-        return (await ReadStandingAsync(transaction, journal), missing);
+        var missing = await transaction.Connection!.ExecuteAsync(MarkMissingSql, new { journal, silo, othersWrite }, transaction);
+        return ((await ReadStandingAsync(transaction, journal))!, missing);
     }
 
-    public static Task<JournalStanding> ReadStandingAsync(DbTransaction transaction, JournalId journal) =>
-        transaction.Connection!.QuerySingleAsync<JournalStanding>(ReadStandingSql, new { journal }, transaction);
+    /// <returns>Null: the ledger has never heard of the journal, or has forgotten it.</returns>
+    public static Task<JournalStanding?> ReadStandingAsync(DbTransaction transaction, JournalId journal) =>
+        transaction.Connection!.QuerySingleOrDefaultAsync<JournalStanding?>(ReadStandingSql, new { journal }, transaction);
+
+    /// <summary>The silo still has the journal open.</summary>
+    public static Task NoteSeenAsync(DbTransaction transaction, JournalId journal, long epoch, DateTimeOffset now) =>
+        transaction.Connection!.ExecuteAsync(NoteSeenSql, new { journal, epoch, now }, transaction);
 
     /// <summary>Records the batch and moves the journal on.</summary>
     /// <returns>False: another process has opened the journal since.</returns>
@@ -139,7 +165,7 @@ internal static class LedgerStore
 
     public static Task QuarantineAsync(DbTransaction transaction, JournalId journal, JournaledCharge charge, string reason, DateTimeOffset now) =>
         transaction.Connection!.ExecuteAsync(
-            QuarantineSql, new { journal, seq = charge.Seq, payload = JournalEntry.Encode(charge.Charge), reason, now }, transaction);
+            QuarantineSql, new { journal, seq = charge.Seq, payload = JournalEntry.Encode(charge.Charge), reason = reason.Replace('\0', '?'), now }, transaction);
 
     public static Task SetStateAsync(DbTransaction transaction, JournalId journal, long epoch, string state) =>
         transaction.Connection!.ExecuteAsync(SetStateSql, new { journal, epoch, state }, transaction);
@@ -150,9 +176,9 @@ internal static class LedgerStore
     public static async Task<IReadOnlyList<JournalRow>> ListAsync(DbConnection connection, JournalId? before, int limit) =>
         [.. await connection.QueryAsync<JournalRow>(ListSql, new { before, limit })];
 
-    public static async Task<IReadOnlyList<(long FirstSeq, long LastSeq, int Charges, byte[] Digest)>> ReadBatchesAsync(
+    public static async Task<IReadOnlyList<(long FirstSeq, long LastSeq, long Charges, byte[] Digest)>> ReadBatchesAsync(
         DbConnection connection, JournalId journal) =>
-        [.. await connection.QueryAsync<(long, long, int, byte[])>(ReadBatchesSql, new { journal })];
+        [.. await connection.QueryAsync<(long, long, long, byte[])>(ReadBatchesSql, new { journal })];
 
     public static Task<long> CountChargesAsync(DbConnection connection, JournalId journal) =>
         connection.QuerySingleAsync<long>(CountChargesSql, new { journal });
@@ -172,7 +198,7 @@ internal static class LedgerStore
 
                 return values;
             },
-            ChargeRow.Bytes(journal.Value),
+            journal.Value,
             first,
             last);
     }

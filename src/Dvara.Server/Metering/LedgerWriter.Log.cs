@@ -27,4 +27,7 @@ internal sealed partial class LedgerWriter
 
     [LoggerMessage(8, LogLevel.Warning, "The process stops with {Open} attempts open and {Unshipped} charges in the journal that the ledger does not have; the next start sees to them.")]
     private static partial void LogLeftOpen(ILogger logger, int open, int unshipped);
+
+    [LoggerMessage(9, LogLevel.Error, "The ledger had this journal up to {Acknowledged} and has it up to {Shipped} only: it lost commits. They are shipped again.")]
+    private static partial void LogWentBack(ILogger logger, long acknowledged, long shipped);
 }

@@ -1,8 +1,9 @@
+using System.Data.Common;
 using Dvara.Domain;
 using Dvara.Domain.Metering;
+using Dvara.Server.Hosting;
 using Dvara.Server.Pricing;
 using Dvara.Server.Storage;
-using Microsoft.Data.Sqlite;
 
 namespace Dvara.Server.Metering;
 
@@ -13,6 +14,7 @@ namespace Dvara.Server.Metering;
 /// <remarks>
 /// <code>
 /// batch is in                  the journal is told
+/// ledger stands further back   what it has lost is shipped again
 /// row is refused               its batch is halved until the row is alone; it is put aside, the others go on
 /// journal taken over, damaged  the process ends: two writers, or a journal with holes, would double or lose money
 /// anything else                the batch is tried again, further and further apart, until it is in; lateness is all it costs
@@ -26,6 +28,7 @@ internal sealed partial class LedgerWriter(
     JournalOptions options,
     TimeProvider clock,
     ProcessFailure failure,
+    SiloName silo,
     ILogger<LedgerWriter> logger) : BackgroundService
 {
     /// <summary>Outcome of an attempt whose process died.</summary>
@@ -34,6 +37,9 @@ internal sealed partial class LedgerWriter(
     private static readonly TimeSpan RetryFirst = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan RetryMax = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan PruneInterval = TimeSpan.FromMinutes(1);
+
+    /// <summary>How often a silo of a cluster says that it has its journal open, and looks whether the ledger has lost some of it.</summary>
+    private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(10);
 
     /// <summary>Readers leave the last hour of it alone, because it is swept while they read.</summary>
     private static readonly TimeSpan MinutesKept = TimeSpan.FromHours(48);
@@ -46,8 +52,10 @@ internal sealed partial class LedgerWriter(
     private long _epoch;
     private volatile bool _isStarted;
 
-    // Written under _shipping.
+    // Written under _shipping. _acknowledged: the end of the last batch that the ledger has taken; _through may be further, where places
+    // belong to notes.
     private long _through;
+    private long _acknowledged;
     private bool _isLate;
 
     // The loop's own.
@@ -79,9 +87,9 @@ internal sealed partial class LedgerWriter(
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
         var (standing, missing) = await database.WriteAsync(
-            WriteLane.Admin, t => LedgerStore.RegisterAsync(t, journal.Id, Environment.MachineName, clock.GetUtcNow()), cancellationToken);
+            WriteLane.Admin, t => LedgerStore.RegisterAsync(t, journal.Id, silo.Name, database.IsCluster, clock.GetUtcNow()), cancellationToken);
         _epoch = standing.Epoch;
-        _through = standing.ShippedThrough;
+        _through = _acknowledged = standing.ShippedThrough;
         _batch = new LedgerBatch(journal.Id, standing.Epoch, options, [.. participants], clock);
         Report(standing, missing);
 
@@ -121,7 +129,14 @@ internal sealed partial class LedgerWriter(
             return;
         }
 
-        await database.WriteAsync(WriteLane.Ledger, t => LedgerStore.SetStateAsync(t, journal.Id, _epoch, "CLOSED"), cancellationToken);
+        try
+        {
+            await database.WriteAsync(WriteLane.Ledger, t => LedgerStore.SetStateAsync(t, journal.Id, _epoch, "CLOSED"), cancellationToken);
+        }
+        catch (DbException)
+        {
+            LogLeftOpen(logger, 0, 0);
+        }
     }
 
     public override void Dispose()
@@ -134,18 +149,75 @@ internal sealed partial class LedgerWriter(
     {
         try
         {
-            while (true)
-            {
-                await journal.WaitForChargesAsync(stoppingToken);
-                await Task.Delay(options.Gather, TimeProvider.System, stoppingToken);
-                await FlushAsync(stoppingToken);
-                await PruneWhenDueAsync();
-            }
+            await Task.WhenAll(ShipForeverAsync(stoppingToken), database.IsCluster ? WatchForeverAsync(stoppingToken) : Task.CompletedTask);
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
             // StopAsync ships the rest.
         }
+    }
+
+    private async Task ShipForeverAsync(CancellationToken stoppingToken)
+    {
+        while (true)
+        {
+            await journal.WaitForChargesAsync(stoppingToken);
+            await Task.Delay(options.Gather, TimeProvider.System, stoppingToken);
+            await FlushAsync(stoppingToken);
+            await PruneWhenDueAsync();
+        }
+    }
+
+    private async Task WatchForeverAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(WatchInterval);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            await WatchAsync();
+        }
+    }
+
+    /// <summary>A silo without traffic finds out too that the ledger went back; with traffic the next batch does.</summary>
+    private async Task WatchAsync()
+    {
+        await _shipping.WaitAsync();
+        try
+        {
+            var standing = await database.WriteAsync(
+                WriteLane.Ledger,
+                async transaction =>
+                {
+                    await LedgerStore.NoteSeenAsync(transaction, journal.Id, _epoch, clock.GetUtcNow());
+                    return await LedgerStore.ReadStandingAsync(transaction, journal.Id);
+                },
+                CancellationToken.None);
+            if (standing?.Epoch == _epoch && standing.ShippedThrough < _acknowledged)
+            {
+                GoBack_NeedsLock(standing.ShippedThrough);
+            }
+        }
+        catch (Exception exception) when (exception is DbException or TimeoutException)
+        {
+            // The ledger is away; whoever ships says so.
+        }
+        finally
+        {
+            _shipping.Release();
+        }
+    }
+
+    /// <summary>Takes up again where the ledger stands; what it has lost is read from the journal's file.</summary>
+    private void GoBack_NeedsLock(long shippedThrough)
+    {
+        LogWentBack(logger, _acknowledged, shippedThrough);
+        if (journal.ReadPrunedThrough() is var pruned && pruned > shippedThrough)
+        {
+            LogLedgerGap(logger, shippedThrough, pruned);
+        }
+
+        journal.OnLedgerWentBack(shippedThrough);
+        _acknowledged = shippedThrough;
+        Volatile.Write(ref _through, shippedThrough);
     }
 
     /// <summary>Ships one batch, unless another call has reached <paramref name="target"/> meanwhile.</summary>
@@ -161,6 +233,11 @@ internal sealed partial class LedgerWriter(
                 _isLate = false;
             }
 
+            return true;
+        }
+        catch (LedgerWentBackException exception)
+        {
+            GoBack_NeedsLock(exception.ShippedThrough);
             return true;
         }
         catch (Exception exception) when (exception is JournalTakenOverException or JournalDamagedException)
@@ -206,7 +283,7 @@ internal sealed partial class LedgerWriter(
     {
         try
         {
-            await database.WriteAsync(WriteLane.Ledger, t => _batch.WriteAsync(t, batch, CancellationToken.None), CancellationToken.None);
+            await database.WriteAsync(WriteLane.Ledger, t => _batch.WriteAsync(t, batch, _acknowledged, CancellationToken.None), CancellationToken.None);
         }
         catch (Exception exception) when (IsRefusal(exception))
         {
@@ -221,6 +298,7 @@ internal sealed partial class LedgerWriter(
             LogQuarantined(logger, exception, batch[0].Charge.Intent.AttemptId);
         }
 
+        _acknowledged = batch[^1].Seq;
         journal.OnShipped(batch[^1].Seq, batch.Count);
         Volatile.Write(ref _through, batch[^1].Seq);
     }
@@ -239,12 +317,12 @@ internal sealed partial class LedgerWriter(
             await journal.PruneAsync();
             await database.WriteAsync(WriteLane.Ledger, SweepAsync, CancellationToken.None);
         }
-        catch (Exception exception) when (exception is SqliteException)
+        catch (DbException exception)
         {
             LogNotPruned(logger, exception);
         }
 
-        async Task SweepAsync(System.Data.Common.DbTransaction transaction)
+        async Task SweepAsync(DbTransaction transaction)
         {
             await LedgerStore.SetLowWaterAsync(transaction, journal.Id, journal.ReadPrunedThrough());
             await RollupStore.PruneAsync(transaction, journal.Id, now - MinutesKept, now - TagValuesKept);
@@ -258,8 +336,7 @@ internal sealed partial class LedgerWriter(
         intent.EstimatedInputTokens is { } input ? new() { UncachedInput = input, Source = UsageSource.Estimated } : null;
 
     /// <summary>The row is to blame: sending it again would be refused again.</summary>
-    private static bool IsRefusal(Exception exception) =>
-        exception is OverflowException or ArgumentException || (exception is SqliteException sqlite && SqliteErrors.IsRefusal(sqlite));
+    private bool IsRefusal(Exception exception) => exception is OverflowException or ArgumentException || database.IsRefusal(exception);
 
     private void Report(JournalStanding standing, int missing)
     {

@@ -10,7 +10,7 @@ internal sealed class RollupSums
 {
     private readonly long[] _measures = new long[13];
 
-    public ReadOnlySpan<long> Measures => _measures;
+    public IEnumerable<object?> Measures => _measures.Select(measure => (object?)measure);
 
     /// <exception cref="OverflowException">A sum of one hour, key and model needs more than 64 bits (about 9.2 million USD).</exception>
     public void Add(ChargeRow row)

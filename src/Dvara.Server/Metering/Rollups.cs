@@ -39,10 +39,10 @@ internal sealed class Rollups(JournalId journal, int tagValuesMax)
 
     public async Task WriteAsync(DbTransaction transaction)
     {
-        RollupStore.AddToHours(transaction, journal, _hours);
-        RollupStore.AddToMinutes(transaction, journal, _minutes);
+        await RollupStore.AddToHoursAsync(transaction, journal, _hours);
+        await RollupStore.AddToMinutesAsync(transaction, journal, _minutes);
         await GuardTagsAsync(transaction);
-        RollupStore.AddToTagHours(transaction, journal, _tagHours);
+        await RollupStore.AddToTagHoursAsync(transaction, journal, _tagHours);
     }
 
     /// <summary>
@@ -51,37 +51,31 @@ internal sealed class Rollups(JournalId journal, int tagValuesMax)
     /// </summary>
     private async Task GuardTagsAsync(DbTransaction transaction)
     {
-        foreach (var perDay in _tagHours.Keys.GroupBy(k => (k.Tenant, Day: k.StartMs - (k.StartMs % DayMs), Key: k.TagKey!)).ToList())
+        if (_tagHours.Count == 0)
         {
-            var (tenant, day, key) = (new TenantId(perDay.Key.Tenant), perDay.Key.Day, perDay.Key.Key);
-            if (!await IsWithinGuardAsync(transaction, tenant, day, key, perDay.Select(k => k.TagValue!).Distinct()))
-            {
-                foreach (var rollup in perDay)
-                {
-                    _tagHours.Remove(rollup);
-                }
-            }
-        }
-    }
-
-    private async Task<bool> IsWithinGuardAsync(DbTransaction transaction, TenantId tenant, long day, string key, IEnumerable<string> values)
-    {
-        if (await RollupStore.IsHighCardinalityAsync(transaction, tenant, day, key))
-        {
-            return false;
+            return;
         }
 
-        foreach (var value in values)
+        var tags = _tagHours.Keys.Select(key => (Tag: TagOf(key), Value: key.TagValue!)).Distinct().ToList();
+        var beyond = await RollupStore.ReadHighCardinalityAsync(transaction, tags.Min(tag => tag.Tag.DayMs), tags.Max(tag => tag.Tag.DayMs));
+        // One value more than allowed says it all.
+        tags = [.. tags.Where(tag => !beyond.Contains(tag.Tag)).GroupBy(tag => tag.Tag).SelectMany(tag => tag.Take(tagValuesMax + 1))];
+        foreach (var (tag, values) in await RollupStore.AddTagValuesAsync(transaction, journal, tags))
         {
-            if (await RollupStore.AddTagValueAsync(transaction, journal, tenant, day, key, value) > tagValuesMax)
+            if (values > tagValuesMax)
             {
-                await RollupStore.MarkHighCardinalityAsync(transaction, journal, tenant, day, key);
-                return false;
+                await RollupStore.MarkHighCardinalityAsync(transaction, journal, tag);
+                beyond.Add(tag);
             }
         }
 
-        return true;
+        foreach (var key in _tagHours.Keys.Where(key => beyond.Contains(TagOf(key))).ToList())
+        {
+            _tagHours.Remove(key);
+        }
     }
+
+    private static TagDay TagOf(RollupKey key) => new(new TenantId(key.Tenant), key.StartMs - (key.StartMs % DayMs), key.TagKey!);
 
     private static void Add(Dictionary<RollupKey, RollupSums> sums, RollupKey key, ChargeRow row)
     {

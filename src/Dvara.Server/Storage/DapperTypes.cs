@@ -18,28 +18,36 @@ internal static class DapperTypes
         // Dapper's own maps would win over a handler.
         SqlMapper.RemoveTypeMap(typeof(DateTimeOffset));
         SqlMapper.RemoveTypeMap(typeof(DateTimeOffset?));
-        SqlMapper.AddTypeHandler(new InstantHandler());
-        SqlMapper.AddTypeHandler(new UsdHandler());
-        SqlMapper.AddTypeHandler(new IdHandler<TenantId>(id => id.Value, value => new(value)));
-        SqlMapper.AddTypeHandler(new IdHandler<ApiKeyId>(id => id.Value, value => new(value)));
-        SqlMapper.AddTypeHandler(new IdHandler<RequestId>(id => id.Value, value => new(value)));
-        SqlMapper.AddTypeHandler(new IdHandler<AttemptId>(id => id.Value, value => new(value)));
-        SqlMapper.AddTypeHandler(new IdHandler<PriceId>(id => id.Value, value => new(value)));
-        SqlMapper.AddTypeHandler(new IdHandler<StatementId>(id => id.Value, value => new(value)));
-        SqlMapper.AddTypeHandler(new IdHandler<JournalId>(id => id.Value, value => new(value)));
-        SqlMapper.AddTypeHandler(new IdHandler<AdminTokenId>(id => id.Value, value => new(value)));
+        SqlMapper.AddTypeHandler(typeof(DateTimeOffset), new InstantHandler());
+        SqlMapper.AddTypeHandler(typeof(Usd), new UsdHandler());
+        SqlMapper.AddTypeHandler(typeof(TenantId), new IdHandler<TenantId>(id => id.Value, value => new(value)));
+        SqlMapper.AddTypeHandler(typeof(ApiKeyId), new IdHandler<ApiKeyId>(id => id.Value, value => new(value)));
+        SqlMapper.AddTypeHandler(typeof(RequestId), new IdHandler<RequestId>(id => id.Value, value => new(value)));
+        SqlMapper.AddTypeHandler(typeof(AttemptId), new IdHandler<AttemptId>(id => id.Value, value => new(value)));
+        SqlMapper.AddTypeHandler(typeof(PriceId), new IdHandler<PriceId>(id => id.Value, value => new(value)));
+        SqlMapper.AddTypeHandler(typeof(StatementId), new IdHandler<StatementId>(id => id.Value, value => new(value)));
+        SqlMapper.AddTypeHandler(typeof(JournalId), new IdHandler<JournalId>(id => id.Value, value => new(value)));
+        SqlMapper.AddTypeHandler(typeof(AdminTokenId), new IdHandler<AdminTokenId>(id => id.Value, value => new(value)));
         return true;
     }
 
-    private sealed class IdHandler<T>(Func<T, Guid> toGuid, Func<Guid, T> fromGuid) : SqlMapper.TypeHandler<T>
+    // Handlers in full, not TypeHandler<T>: PostgreSQL must know the type of a null too.
+    private sealed class IdHandler<T>(Func<T, Guid> toGuid, Func<Guid, T> fromGuid) : SqlMapper.ITypeHandler
     {
-        public override void SetValue(IDbDataParameter parameter, T? value)
+        public void SetValue(IDbDataParameter parameter, object value)
         {
-            var guid = toGuid(value!);
-            parameter.Value = parameter is SqliteParameter ? guid.ToByteArray(bigEndian: true) : guid;
+            Guid? id = value is T typed ? toGuid(typed) : null;
+            if (parameter is SqliteParameter)
+            {
+                parameter.Value = (object?)id?.ToByteArray(bigEndian: true) ?? DBNull.Value;
+                return;
+            }
+
+            parameter.DbType = DbType.Guid;
+            parameter.Value = (object?)id ?? DBNull.Value;
         }
 
-        public override T Parse(object value) => value switch
+        public object? Parse(Type destinationType, object value) => value switch
         {
             byte[] bytes => fromGuid(new Guid(bytes, bigEndian: true)),
             Guid guid => fromGuid(guid),
@@ -47,26 +55,26 @@ internal static class DapperTypes
         };
     }
 
-    private sealed class InstantHandler : SqlMapper.TypeHandler<DateTimeOffset>
+    private sealed class InstantHandler : SqlMapper.ITypeHandler
     {
-        public override void SetValue(IDbDataParameter parameter, DateTimeOffset value)
+        public void SetValue(IDbDataParameter parameter, object value)
         {
             parameter.DbType = DbType.Int64;
-            parameter.Value = value.ToUnixTimeMilliseconds();
+            parameter.Value = value is DateTimeOffset instant ? instant.ToUnixTimeMilliseconds() : DBNull.Value;
         }
 
-        public override DateTimeOffset Parse(object value) => DateTimeOffset.FromUnixTimeMilliseconds((long)value);
+        public object Parse(Type destinationType, object value) => DateTimeOffset.FromUnixTimeMilliseconds((long)value);
     }
 
-    private sealed class UsdHandler : SqlMapper.TypeHandler<Usd>
+    private sealed class UsdHandler : SqlMapper.ITypeHandler
     {
-        public override void SetValue(IDbDataParameter parameter, Usd value)
+        public void SetValue(IDbDataParameter parameter, object value)
         {
             parameter.DbType = DbType.Int64;
-            parameter.Value = value.ToRowPicoUsd();
+            parameter.Value = value is Usd usd ? usd.ToRowPicoUsd() : DBNull.Value;
         }
 
-        public override Usd Parse(object value) => value switch
+        public object Parse(Type destinationType, object value) => value switch
         {
             long pico => Usd.FromPico(pico),
             decimal pico => new Usd((Int128)pico),

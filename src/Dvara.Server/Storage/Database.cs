@@ -40,8 +40,20 @@ internal abstract class Database : IAsyncDisposable
             },
             cancellationToken);
 
+    /// <summary>True: other silos write to it too.</summary>
+    public abstract bool IsCluster { get; }
+
+    /// <summary>
+    /// Waits until no ledger batch is under way and keeps new ones out until the transaction ends: what it reads of the ledger then, and
+    /// what it says about later rows, has no gap between.
+    /// </summary>
+    public abstract Task LockLedgerAsync(DbTransaction transaction);
+
     /// <summary>True when <paramref name="exception"/> is the engine's "unique constraint violated".</summary>
     public abstract bool IsUniqueViolation(Exception exception);
+
+    /// <summary>True when the values are to blame, whatever else happens: writing them again would be refused again.</summary>
+    public abstract bool IsRefusal(Exception exception);
 
     public abstract ValueTask DisposeAsync();
 }

@@ -13,6 +13,11 @@ internal sealed class SqliteDatabase : Database
     private const int UniqueViolation = 2067;
     private const int PrimaryKeyViolation = 1555;
 
+    private const int TooBig = 18;
+    private const int Constraint = 19;
+    private const int Mismatch = 20;
+    private const int Range = 25;
+
     private readonly string _connectionString;
     private readonly Channel<Func<SqliteConnection, Task>>[] _lanes =
         [.. Enum.GetValues<WriteLane>().Select(_ => Channel.CreateBounded<Func<SqliteConnection, Task>>(1024))];
@@ -69,8 +74,15 @@ internal sealed class SqliteDatabase : Database
         }
     }
 
+    public override bool IsCluster => false;
+
+    /// <summary>The one writer is a lock already.</summary>
+    public override Task LockLedgerAsync(DbTransaction transaction) => Task.CompletedTask;
+
     public override bool IsUniqueViolation(Exception exception) =>
         exception is SqliteException { SqliteExtendedErrorCode: UniqueViolation or PrimaryKeyViolation };
+
+    public override bool IsRefusal(Exception exception) => exception is SqliteException { SqliteErrorCode: TooBig or Constraint or Mismatch or Range };
 
     public override async ValueTask DisposeAsync()
     {

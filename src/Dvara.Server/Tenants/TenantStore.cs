@@ -19,15 +19,19 @@ internal sealed class TenantStore(Database database)
 
     private const string NameById = "SELECT name FROM tenants WHERE id = @id";
 
-    // SQLite's JSON functions; on PostgreSQL the last condition is metadata::jsonb @> @metadata::jsonb.
-    private const string Newest = Columns + """
+    private const string Matching = Columns + """
          WHERE (@only IS NULL OR id = @only) AND (@before IS NULL OR id < @before)
           AND (@name IS NULL OR name = @name) AND (@status IS NULL OR status = @status)
-          AND NOT EXISTS (
+        """;
+
+    private const string NewestOnSqlite = Matching + """
+         AND NOT EXISTS (
             SELECT 1 FROM json_each(@metadata) AS wanted
             WHERE NOT EXISTS (SELECT 1 FROM json_each(tenants.metadata) AS had WHERE had.key = wanted.key AND had.value = wanted.value))
         ORDER BY id DESC LIMIT @limit
         """;
+
+    private const string NewestOnPostgres = Matching + " AND metadata::jsonb @> @metadata::jsonb ORDER BY id DESC LIMIT @limit";
 
     private const string InsertTenant = """
         INSERT INTO tenants (id, name, status, region, metadata, tags, created_at_ms, updated_at_ms)
@@ -63,7 +67,8 @@ internal sealed class TenantStore(Database database)
             metadata = ToJson(filter.Metadata),
             limit,
         };
-        var rows = await database.ReadAsync(c => c.QueryAsync<Row>(Newest, parameters), cancellationToken);
+        var newest = database.IsCluster ? NewestOnPostgres : NewestOnSqlite;
+        var rows = await database.ReadAsync(c => c.QueryAsync<Row>(newest, parameters), cancellationToken);
         return [.. rows.Select(row => row.ToTenant())];
     }
 

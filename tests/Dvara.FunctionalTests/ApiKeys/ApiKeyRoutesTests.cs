@@ -67,11 +67,11 @@ public sealed class ApiKeyRoutesTests
         Assert.True(replayed.GetProperty("replayed").GetBoolean());
         Assert.False(replayed.TryGetProperty("key", out _));
         Assert.Equal(made.Text("id"), replayed.Text("id"));
-        var files = await node.FilesAsync();
-        Assert.Contains(made.Text("prefix"), files, StringComparison.Ordinal);
+        var stored = await node.StoredAsync();
+        Assert.Contains(made.Text("prefix"), stored, StringComparison.Ordinal);
         // A dozen characters behind the prefix: neither key stands there, whole or cut.
-        Assert.DoesNotContain(made.Text("key")[3..24], files, StringComparison.Ordinal);
-        Assert.DoesNotContain(rotated.Text("key")[3..24], files, StringComparison.Ordinal);
+        Assert.DoesNotContain(made.Text("key")[3..24], stored, StringComparison.Ordinal);
+        Assert.DoesNotContain(rotated.Text("key")[3..24], stored, StringComparison.Ordinal);
     }
 
     [Fact]

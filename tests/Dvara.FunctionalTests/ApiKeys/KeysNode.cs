@@ -3,9 +3,9 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
+using Dapper;
 using Dvara.Server.ApiKeys;
 using Dvara.Testing;
-using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
@@ -109,19 +109,24 @@ internal sealed class KeysNode : IAsyncDisposable
         return [.. page.GetProperty("items").EnumerateArray()];
     }
 
-    /// <summary>Runs a statement on the file behind the node's back: how a database breaks, or how another node writes.</summary>
+    /// <summary>Runs a statement on the database behind the node's back: how a database breaks, or how another node writes.</summary>
     public async Task ExecuteAsync(string sql)
     {
-        await using var connection = new SqliteConnection($"Data Source={System.IO.Path.Combine(_node.DataDirectory, "dvara.db")};Pooling=False");
-        await connection.OpenAsync();
+        await using var connection = await _node.ConnectAsync();
         await using var command = connection.CreateCommand();
         command.CommandText = sql;
         await command.ExecuteNonQueryAsync();
     }
 
-    /// <summary>Every byte that the node has written, to look for what must not be there.</summary>
-    public async Task<string> FilesAsync()
+    /// <summary>Everything that the node has stored, to look for what must not be there.</summary>
+    public async Task<string> StoredAsync()
     {
+        if (TestPostgres.IsEngine)
+        {
+            await using var connection = await _node.ConnectAsync();
+            return await connection.QuerySingleAsync<string>("SELECT database_to_xml(true, false, '')::text");
+        }
+
         var all = new StringBuilder();
         foreach (var file in Directory.EnumerateFiles(_node.DataDirectory, "dvara.db*"))
         {

@@ -23,7 +23,7 @@ internal static class LedgerSeed
             WriteLane.Ledger,
             async transaction =>
             {
-                var (standing, _) = await LedgerStore.RegisterAsync(transaction, Journal, "seed", now);
+                var (standing, _) = await LedgerStore.RegisterAsync(transaction, Journal, "seed", othersWrite: true, now);
                 var batch = new LedgerBatch(
                     Journal, standing.Epoch, new JournalOptions { TagValuesMax = tagValuesMax }, [], new FakeTimeProvider(now));
                 foreach (var chunk in charges.Chunk(BatchSize))
@@ -31,6 +31,7 @@ internal static class LedgerSeed
                     await batch.WriteAsync(
                         transaction,
                         [.. chunk.Select(charge => new JournaledCharge(Interlocked.Increment(ref _seq), now, charge))],
+                        after: 0,
                         CancellationToken.None);
                 }
 

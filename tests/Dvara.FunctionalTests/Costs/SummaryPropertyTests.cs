@@ -2,6 +2,7 @@ using CsCheck;
 using Dvara.Domain;
 using Dvara.Domain.Metering;
 using Dvara.Server.Costs;
+using Dvara.Testing;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
@@ -15,19 +16,19 @@ public sealed class SummaryPropertyTests : IAsyncLifetime
     private static readonly string[] Dimensions =
         ["provider", "model", "apiKey", "tenant", "day", "hour", "tag:project", "tag:TEAM", "tag:Env", "tag:never"];
 
-    private readonly LedgerFile _ledger = new();
+    private TestLedger _ledger = null!;
     private readonly int _seed = Random.Shared.Next();
     private readonly List<Charge> _charges;
-    private readonly SummaryStore _store;
+    private SummaryStore _store = null!;
 
-    public SummaryPropertyTests()
+    public SummaryPropertyTests() => _charges = SomeCharges.Random(new Random(_seed), Start, Now, 600);
+
+    public async ValueTask InitializeAsync()
     {
-        _charges = SomeCharges.Random(new Random(_seed), Start, Now, 600);
+        _ledger = await TestLedger.CreateAsync();
         _store = new(_ledger.Database, new FakeTimeProvider(Now));
-    }
-
-    public async ValueTask InitializeAsync() =>
         await LedgerSeed.AddAsync(_ledger.Database, _charges, Now, SomeCharges.TagValuesPerDay);
+    }
 
     public ValueTask DisposeAsync() => _ledger.DisposeAsync();
 
@@ -77,7 +78,7 @@ public sealed class SummaryPropertyTests : IAsyncLifetime
     [Fact]
     public async Task Summary_BeyondSixtyFourBits_IsExact()
     {
-        await using var ledger = new LedgerFile();
+        await using var ledger = await TestLedger.CreateAsync();
         var most = Usd.FromPico(long.MaxValue);
         var charges = Enumerable.Range(0, 4).Select(hour => SomeCharges.At(Start.AddHours(hour)) with
         {

@@ -1,6 +1,6 @@
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
-using Dvara.Server.Metering;
+using Dvara.Server.Storage;
 using Dvara.Testing;
 using Microsoft.Data.Sqlite;
 using Xunit;

@@ -1,6 +1,7 @@
 using System.Text;
 using Dvara.Domain.Metering;
 using Dvara.Server.Metering;
+using Dvara.Server.Storage;
 using Microsoft.Data.Sqlite;
 using Xunit;
 

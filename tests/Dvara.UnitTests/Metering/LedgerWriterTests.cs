@@ -18,7 +18,15 @@ public sealed class LedgerWriterTests : IAsyncLifetime
     [InlineData(false)]
     public async Task PoisonedRow_IsQuarantinedWhileTheRestShips(bool byTheEngine)
     {
-        await _folder.RunAsync("CREATE TRIGGER poison BEFORE INSERT ON charges WHEN NEW.end_user = 'poison' BEGIN SELECT RAISE(ABORT, 'no such user'); END");
+        await _folder.RunAsync(MeteringFolder.Sql(
+            "CREATE TRIGGER poison BEFORE INSERT ON charges WHEN NEW.end_user = 'poison' BEGIN SELECT RAISE(ABORT, 'no such user'); END",
+            """
+            CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                RAISE EXCEPTION 'no such user' USING ERRCODE = 'check_violation';
+            END $$;
+            CREATE TRIGGER poison BEFORE INSERT ON charges FOR EACH ROW WHEN (NEW.end_user = 'poison') EXECUTE FUNCTION poison();
+            """));
         var charges = Enumerable.Range(0, 21).Select(_ => SomeAttempts.Settled(SomeAttempts.Intent())).ToList();
         charges[13] = byTheEngine
             ? charges[13] with { Intent = charges[13].Intent with { EndUser = "poison" } }
@@ -205,7 +213,7 @@ public sealed class LedgerWriterTests : IAsyncLifetime
     }
 
     private async Task<string> StateAsync(Journal journal) => Assert.Single(
-        await _folder.ReadAsync("SELECT state FROM journals WHERE id = @p0", row => row.GetString(0), ChargeRow.Bytes(journal.Id.Value)));
+        await _folder.ReadAsync("SELECT state FROM journals WHERE id = @p0", row => row.GetString(0), journal.Id.Value));
 
     private Task<string?> VerifyAsync(Journal journal) =>
         _folder.Database.ReadAsync(connection => LedgerDigest.VerifyAsync(connection, journal.Id), CancellationToken.None);

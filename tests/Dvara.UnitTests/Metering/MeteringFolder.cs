@@ -1,6 +1,7 @@
 using Dapper;
 using Dvara.Domain.Metering;
 using Dvara.Domain.Pricing;
+using Dvara.Server.Hosting;
 using Dvara.Server.Metering;
 using Dvara.Server.Pricing;
 using Dvara.Server.Storage;
@@ -17,7 +18,7 @@ internal sealed class MeteringFolder : IAsyncDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("dvara-metering-");
-    private SqliteDatabase? _database;
+    private TestLedger? _ledger;
 
     public string JournalPath => Path.Combine(_folder.FullName, "journal.db");
 
@@ -30,13 +31,14 @@ internal sealed class MeteringFolder : IAsyncDisposable
     /// <summary>What would have ended the process.</summary>
     public List<Exception> Failures { get; } = [];
 
-    public Database Database => _database ??= OpenLedger();
+    public Database Database => (_ledger ??= OpenLedger()).Database;
 
     public Journal OpenJournal(TimeProvider? clock = null, string? path = null) =>
         Journal.Open(path ?? JournalPath, Options, clock ?? Clock, Failures.Add, NullLogger<Journal>.Instance);
 
     public LedgerWriter Writer(Journal journal) => new(
-        journal, Database, Prices, [], Options, Clock, new ProcessFailure(NullLogger<ProcessFailure>.Instance), NullLogger<LedgerWriter>.Instance);
+        journal, Database, Prices, [], Options, Clock, new ProcessFailure(NullLogger<ProcessFailure>.Instance), new SiloName("test"),
+        NullLogger<LedgerWriter>.Instance);
 
     /// <summary>Puts charges into the ledger with the ledger writer's own batch, without a journal file before it.</summary>
     public async Task<IReadOnlyList<Charge>> FeedAsync(Dvara.Domain.JournalId journal, params JournaledCharge[] batch)
@@ -45,8 +47,8 @@ internal sealed class MeteringFolder : IAsyncDisposable
             WriteLane.Ledger,
             async transaction =>
             {
-                var (standing, _) = await LedgerStore.RegisterAsync(transaction, journal, "test", Clock.GetUtcNow());
-                return await new LedgerBatch(journal, standing.Epoch, Options, [], Clock).WriteAsync(transaction, batch, CancellationToken.None);
+                var (standing, _) = await LedgerStore.RegisterAsync(transaction, journal, "test", othersWrite: false, Clock.GetUtcNow());
+                return await new LedgerBatch(journal, standing.Epoch, Options, [], Clock).WriteAsync(transaction, batch, after: 0, CancellationToken.None);
             },
             CancellationToken.None);
     }
@@ -85,9 +87,9 @@ internal sealed class MeteringFolder : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (_database is not null)
+        if (_ledger is not null)
         {
-            await _database.DisposeAsync();
+            await _ledger.DisposeAsync();
         }
 
         SqliteConnection.ClearAllPools();
@@ -95,11 +97,12 @@ internal sealed class MeteringFolder : IAsyncDisposable
         Assert.Empty(Failures);
     }
 
-    private SqliteDatabase OpenLedger()
+    /// <summary>The spelling of the engine under test.</summary>
+    public static string Sql(string sqlite, string postgres) => TestPostgres.IsEngine ? postgres : sqlite;
+
+    private TestLedger OpenLedger()
     {
-        var path = Path.Combine(_folder.FullName, "ledger.db");
-        SqliteMigrator.Migrate(path);
         Prices.Replace(new PriceBook([SomeAttempts.Price]));
-        return new SqliteDatabase(path);
+        return TestLedger.CreateAsync().GetAwaiter().GetResult();
     }
 }

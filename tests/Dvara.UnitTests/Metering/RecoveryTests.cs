@@ -125,7 +125,7 @@ public sealed class RecoveryTests : IAsyncLifetime
         journal.Dispose();
         foreach (var sql in new[]
         {
-            "DROP TRIGGER charges_are_append_only_delete", "DELETE FROM charges", "DELETE FROM journal_batches", "DELETE FROM rollup_hours",
+            MeteringFolder.Sql("DROP TRIGGER charges_are_append_only_delete", "DROP TRIGGER charges_are_append_only ON charges"), "DELETE FROM charges", "DELETE FROM journal_batches", "DELETE FROM rollup_hours",
             "UPDATE journals SET shipped_through = 0, digest = NULL",
         })
         {
@@ -142,7 +142,7 @@ public sealed class RecoveryTests : IAsyncLifetime
     {
         await RecoverAsync(copy);
         var rows = (await _folder.ReadAsync(
-            "SELECT attempt_id, state FROM charges", row => (Id: new AttemptId(new Guid(row.GetFieldValue<byte[]>(0), bigEndian: true)), State: row.GetString(1))))
+            "SELECT attempt_id, state FROM charges", row => (Id: new AttemptId(row.GetValue(0) is byte[] bytes ? new Guid(bytes, bigEndian: true) : row.GetGuid(0)), State: row.GetString(1))))
             .ToDictionary(row => row.Id, row => row.State);
 
         Assert.Superset(noted, rows.Keys.ToHashSet());
@@ -152,7 +152,7 @@ public sealed class RecoveryTests : IAsyncLifetime
         // Each copy is the same journal again: the next one starts over.
         foreach (var sql in new[]
         {
-            "DROP TRIGGER IF EXISTS charges_are_append_only_delete", "DELETE FROM charges", "DELETE FROM journal_batches", "DELETE FROM journals",
+            MeteringFolder.Sql("DROP TRIGGER IF EXISTS charges_are_append_only_delete", "DROP TRIGGER IF EXISTS charges_are_append_only ON charges"), "DELETE FROM charges", "DELETE FROM journal_batches", "DELETE FROM journals",
         })
         {
             await _folder.RunAsync(sql);
@@ -175,7 +175,7 @@ public sealed class RecoveryTests : IAsyncLifetime
         var (state, outcome, lowerBound, output) = Assert.Single(await _folder.ReadAsync(
             "SELECT state, outcome, lower_bound_pico_usd, output FROM charges WHERE attempt_id = @p0",
             row => (row.GetString(0), row.GetString(1), row.GetInt64(2), row.IsDBNull(3) ? (long?)null : row.GetInt64(3)),
-            ChargeRow.Bytes(intent.AttemptId.Value)));
+            intent.AttemptId.Value));
         Assert.Equal(("UNRESOLVED", LedgerWriter.ProcessDied), (state, outcome));
         return (lowerBound, output);
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using CsCheck;
 using Dvara.Domain;
 using Dvara.Domain.Metering;
@@ -163,8 +164,8 @@ public sealed class RollupTests : IAsyncLifetime
             .Order(StringComparer.Ordinal);
         var actual = await _folder.ReadAsync(
             "SELECT upper(tag_key), tag_value, sum(input_cost_pico_usd + output_cost_pico_usd) FROM rollup_tag_hours WHERE tenant_id = @p0 GROUP BY 1, 2",
-            row => $"{row.GetString(0)}={row.GetString(1)}: {row.GetInt64(2)}",
-            ChargeRow.Bytes(tenant.Value));
+            row => $"{row.GetString(0)}={row.GetString(1)}: {row.GetValue(2)}",
+            tenant.Value);
 
         Assert.Equal(expected, actual.Order(StringComparer.Ordinal));
     }
@@ -181,14 +182,14 @@ public sealed class RollupTests : IAsyncLifetime
         ];
         var actual = Assert.Single(await _folder.ReadAsync(
             "SELECT sum(requests), sum(estimated_requests), sum(unpriced_requests), sum(unresolved_requests), sum(failed_attempts) FROM rollup_hours WHERE tenant_id = @p0",
-            row => Enumerable.Range(0, 5).Select(row.GetInt64).ToArray(),
-            ChargeRow.Bytes(tenant.Value)));
+            row => Enumerable.Range(0, 5).Select(i => Convert.ToInt64(row.GetValue(i), CultureInfo.InvariantCulture)).ToArray(),
+            tenant.Value));
 
         Assert.Equal(expected, actual);
     }
 
     private Task<List<string>> ReadAsync(string sql, TenantId tenant) => _folder.ReadAsync(
         sql,
-        row => string.Join(' ', Enumerable.Range(0, row.FieldCount).Select(i => row.GetValue(i) is byte[] bytes ? Convert.ToHexString(bytes) : $"{row.GetValue(i)}")),
-        ChargeRow.Bytes(tenant.Value));
+        row => string.Join(' ', Enumerable.Range(0, row.FieldCount).Select(i => row.GetValue(i) is byte[] bytes ? $"{new Guid(bytes, bigEndian: true)}" : $"{row.GetValue(i)}")),
+        tenant.Value);
 }

@@ -12,7 +12,8 @@ namespace Dvara.Server.Hosting.Idempotency;
 /// A crash between claim and effect leaves a claim without mark: nothing happened, the repeat runs. A crash between effect and kept answer
 /// leaves a marked claim without answer: the repeat is 409 and says so, because running it again would do it twice. What is refused or
 /// fails without effect is not kept, so that a corrected call may use the same key.
-/// A claim of another process counts as interrupted: with SQLite no two processes run on one ledger.
+/// A claim of another process counts as interrupted: with SQLite at once, because no two processes run on one ledger; in a cluster when it
+/// is older than a call can be.
 /// </para>
 /// </summary>
 internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencyStore store, TimeProvider clock)

@@ -11,10 +11,16 @@ internal sealed class IdempotencyStore(Database database)
     /// <summary>How long a key is remembered.</summary>
     public static readonly TimeSpan Kept = TimeSpan.FromHours(24);
 
+    /// <summary>
+    /// In a cluster a claim of another process is that of a silo at work, until it is older than any call may take. On one node it is
+    /// that of a process that is gone.
+    /// </summary>
+    private static readonly TimeSpan OthersWork = TimeSpan.FromMinutes(2);
+
     private const string Forget = "DELETE FROM idempotency_keys WHERE claimed_ms < @before";
 
     private const string Find = """
-        SELECT fingerprint, process, effect, status, headers, answer FROM idempotency_keys WHERE actor = @actor AND key = @key
+        SELECT fingerprint, process, effect, status, headers, answer, claimed_ms AS claimedAt FROM idempotency_keys WHERE actor = @actor AND key = @key
         """;
 
     private const string Claim = """
@@ -44,7 +50,7 @@ internal sealed class IdempotencyStore(Database database)
                 var connection = transaction.Connection!;
                 await connection.ExecuteAsync(Forget, new { before = now - Kept }, transaction);
                 var row = await connection.QuerySingleOrDefaultAsync<Row>(Find, new { actor = claim.Actor, key = claim.Key }, transaction);
-                if (row is not null && Explain(row, claim) is { } taken)
+                if (row is not null && Explain(row, claim, now) is { } taken)
                 {
                     return taken;
                 }
@@ -86,7 +92,7 @@ internal sealed class IdempotencyStore(Database database)
         CancellationToken.None);
 
     /// <returns>Null when the key may be taken over: its process is gone and left no effect.</returns>
-    private ClaimOutcome? Explain(Row row, IdempotencyClaim claim)
+    private ClaimOutcome? Explain(Row row, IdempotencyClaim claim, DateTimeOffset now)
     {
         if (!row.Fingerprint.AsSpan().SequenceEqual(claim.Fingerprint))
         {
@@ -99,7 +105,7 @@ internal sealed class IdempotencyStore(Database database)
             return new(ClaimState.Answered, new StoredAnswer((int)status, headers, row.Answer!));
         }
 
-        if (row.Process is not null && row.Process.AsSpan().SequenceEqual(_process))
+        if (row.Process is not null && (row.Process.AsSpan().SequenceEqual(_process) || (database.IsCluster && now - row.ClaimedAt < OthersWork)))
         {
             return new(ClaimState.Running, null);
         }
@@ -120,6 +126,8 @@ internal sealed class IdempotencyStore(Database database)
         public string? Headers { get; init; }
 
         public byte[]? Answer { get; init; }
+
+        public DateTimeOffset ClaimedAt { get; init; }
     }
 }
 

@@ -3,7 +3,7 @@ using System.Text;
 using Microsoft.Data.Sqlite;
 using SQLitePCL;
 
-namespace Dvara.Server.Metering;
+namespace Dvara.Server.Storage;
 
 /// <summary>One prepared write, run again and again with other values, without an allocation of its own.</summary>
 /// <remarks>
@@ -22,7 +22,7 @@ internal sealed class PreparedWrite : IDisposable
         SqliteException.ThrowExceptionForRC(raw.sqlite3_prepare_v3(_database, sql, raw.SQLITE_PREPARE_PERSISTENT, out _statement), _database);
     }
 
-    /// <param name="values">In the order in which their names first stand in the statement: null, long, string or bytes.</param>
+    /// <param name="values">In the order in which their names first stand in the statement: null, long, string, bytes or an id.</param>
     /// <returns>The rows that changed.</returns>
     /// <exception cref="SqliteException">The engine refused.</exception>
     public int Run(params ReadOnlySpan<object?> values)
@@ -56,11 +56,19 @@ internal sealed class PreparedWrite : IDisposable
         null => raw.sqlite3_bind_null(_statement, place),
         long number => raw.sqlite3_bind_int64(_statement, place, number),
         string text => BindText(place, text),
+        Guid id => BindId(place, id),
         // No bytes at all would be bound as null.
         byte[] { Length: 0 } => raw.sqlite3_bind_zeroblob(_statement, place, 0),
         byte[] bytes => raw.sqlite3_bind_blob(_statement, place, bytes),
         _ => throw new InvalidOperationException($"A {value.GetType().Name} is no value of a column."),
     };
+
+    private int BindId(int place, Guid id)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        id.TryWriteBytes(bytes, bigEndian: true, out _);
+        return raw.sqlite3_bind_blob(_statement, place, bytes);
+    }
 
     private int BindText(int place, string text)
     {

@@ -1,6 +1,7 @@
 using System.Data.Common;
+using Microsoft.Data.Sqlite;
 
-namespace Dvara.Server.Metering;
+namespace Dvara.Server.Storage;
 
 /// <summary>One read, with its values in the order of its names; and whatever is run once. Writes of every request: <see cref="PreparedWrite"/>.</summary>
 internal sealed class PreparedStatement : IDisposable
@@ -54,7 +55,13 @@ internal sealed class PreparedStatement : IDisposable
     {
         for (var i = 0; i < values.Length; i++)
         {
-            _command.Parameters[i].Value = values[i] ?? DBNull.Value;
+            var parameter = _command.Parameters[i];
+            parameter.Value = values[i] switch
+            {
+                null => DBNull.Value,
+                Guid id when parameter is SqliteParameter => id.ToByteArray(bigEndian: true),
+                var value => value,
+            };
         }
     }
 }

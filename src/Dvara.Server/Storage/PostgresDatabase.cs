@@ -1,0 +1,56 @@
+using System.Data.Common;
+using Dapper;
+using Npgsql;
+
+namespace Dvara.Server.Storage;
+
+/// <summary>
+/// PostgreSQL. Admin writes run one after the other in the whole cluster, as they do in SQLite, so that what a decision has read is still
+/// so when it is written; ledger batches run side by side and share a lock, which <see cref="LockLedgerAsync"/> takes for itself.
+/// </summary>
+internal sealed class PostgresDatabase : Database
+{
+    private const string LockAdmin = "SELECT pg_advisory_xact_lock(4483, 1)";
+    private const string ShareLedger = "SELECT pg_advisory_xact_lock_shared(4483, 2)";
+    private const string LockLedger = "SELECT pg_advisory_xact_lock(4483, 2)";
+
+    private readonly PostgresPools _pools;
+
+    public PostgresDatabase(PostgresPools pools)
+    {
+        DapperTypes.Register();
+        _pools = pools;
+    }
+
+    public override bool IsCluster => true;
+
+    public override async Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken)
+    {
+        await using var connection = await _pools.Api.OpenConnectionAsync(cancellationToken);
+        return await read(connection);
+    }
+
+    public override async Task<T> WriteAsync<T>(WriteLane lane, Func<DbTransaction, Task<T>> write, CancellationToken cancellationToken)
+    {
+        await using var connection = await (lane == WriteLane.Ledger ? _pools.Ledger : _pools.Api).OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        if (lane != WriteLane.Grant)
+        {
+            await connection.ExecuteAsync(lane == WriteLane.Admin ? LockAdmin : ShareLedger, transaction: transaction);
+        }
+
+        var value = await write(transaction);
+        await transaction.CommitAsync(CancellationToken.None);
+        return value;
+    }
+
+    public override Task LockLedgerAsync(DbTransaction transaction) => transaction.Connection!.ExecuteAsync(LockLedger, transaction: transaction);
+
+    public override bool IsUniqueViolation(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation };
+
+    public override bool IsRefusal(Exception exception) =>
+        // Classes of SQLSTATE: data exception, integrity violation, program limit. The others are troubles that pass.
+        exception is PostgresException { SqlState: [ '2', '2' or '3', .. ] or [ '5', '4', .. ] };
+
+    public override ValueTask DisposeAsync() => ValueTask.CompletedTask;
+}

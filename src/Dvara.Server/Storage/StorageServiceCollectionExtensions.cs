@@ -1,0 +1,30 @@
+namespace Dvara.Server.Storage;
+
+internal static class StorageServiceCollectionExtensions
+{
+    /// <param name="services">The node's.</param>
+    /// <param name="postgres">Connection string of the cluster's ledger; null: SQLite in the data folder.</param>
+    /// <param name="directory">The node's data folder, for journal and files.</param>
+    public static void AddStorage(this IServiceCollection services, string? postgres, DataDirectory directory)
+    {
+        if (postgres is null)
+        {
+            SqliteMigrator.Migrate(directory.LedgerFile);
+            services.AddSingleton<Database>(_ => new SqliteDatabase(directory.LedgerFile));
+        }
+        else
+        {
+            // By factory, so that the container owns and disposes it.
+            services.AddSingleton(_ => new PostgresPools(postgres));
+            services.AddSingleton<Database, PostgresDatabase>();
+            services.AddHostedService<PostgresSchema>();
+        }
+
+        services.AddSingleton<ChangeFeed>();
+        services.AddHostedService(provider => provider.GetRequiredService<ChangeFeed>());
+        if (postgres is not null)
+        {
+            services.AddHostedService<PostgresListener>();
+        }
+    }
+}
