@@ -10,7 +10,7 @@ namespace Dvara.Server.Gateway;
 /// One call to one provider, from its intent to its charge. Whatever ends it settles it, and only the first end counts; the wait for
 /// the journal is never cancelled, because the money is spent.
 /// </summary>
-internal sealed class Attempt(AdmittedCall call, Intent intent, Journal journal, PriceBookState prices, TimeProvider clock)
+internal sealed class Attempt(AdmittedCall call, Intent intent, Journal journal, Settlement settlement, PriceBookState prices, TimeProvider clock)
 {
     private readonly long _started = clock.GetTimestamp();
     private int _ended;
@@ -57,7 +57,7 @@ internal sealed class Attempt(AdmittedCall call, Intent intent, Journal journal,
             return;
         }
 
-        await journal.SettleAsync(charge);
+        await settlement.SettleAsync(charge);
         Charge = charge;
     }
 

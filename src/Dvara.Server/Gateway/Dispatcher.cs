@@ -13,7 +13,7 @@ namespace Dvara.Server.Gateway;
 /// Sends an admitted call to its provider and sees every attempt to its charge. Fails closed: without a durable intent nothing leaves.
 /// </summary>
 internal sealed class Dispatcher(
-    IHttpForwarder forwarder, Journal journal, PriceBookState prices, DrainGate drains, GatewayOptions options, LoopMark loop, TimeProvider clock)
+    IHttpForwarder forwarder, Journal journal, Settlement settlement, PriceBookState prices, DrainGate drains, GatewayOptions options, LoopMark loop, TimeProvider clock)
 {
     /// <summary>Bytes per token of ordinary English text, for the note that bounds what a crash leaves unknown.</summary>
     private const int TypicalBytesPerToken = 4;
@@ -27,7 +27,7 @@ internal sealed class Dispatcher(
         for (var number = 1; ; number++)
         {
             var asks = call.Facts.Stream && call.Route.Provider.AsksForUsage;
-            var attempt = new Attempt(call, IntentOf(call, number), journal, prices, clock);
+            var attempt = new Attempt(call, IntentOf(call, number), journal, settlement, prices, clock);
             try
             {
                 await attempt.NoteAsync(httpContext.RequestAborted);

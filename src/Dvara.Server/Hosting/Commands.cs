@@ -1,3 +1,4 @@
+using Dvara.Server.Metering;
 using Dvara.Server.Storage;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
@@ -22,8 +23,12 @@ internal static class Commands
                 case "migrate":
                     await MigrateAsync(settings);
                     return 0;
+                case "journal" when settings is ["ship", { } folder, .. var shipSettings]:
+                    await ShipAsync(folder, shipSettings);
+                    return 0;
                 default:
-                    await Console.Error.WriteLineAsync($"{command} is not a command. The commands are serve (default) and migrate.");
+                    await Console.Error.WriteLineAsync(
+                        $"{command} is not a command. The commands are serve (default), migrate and journal ship <data folder>.");
                     return 2;
             }
         }
@@ -69,10 +74,23 @@ internal static class Commands
         await Console.Out.WriteLineAsync($"{directory.LedgerFile} has the newest schema.");
     }
 
+    private static async Task ShipAsync(string folder, string[] args)
+    {
+        var settings = DvaraSettings.Read(WebApplication.CreateSlimBuilder(args).Configuration);
+        if (settings.Postgres is not { } postgres)
+        {
+            throw new SettingsException(["DVARA_POSTGRES is not set. With SQLite a journal is shipped by starting on its folder."]);
+        }
+
+        using var logging = LoggerFactory.Create(logger => logger.AddSimpleConsole().SetMinimumLevel(LogLevel.Warning));
+        await using var pools = new PostgresPools(postgres);
+        await Console.Out.WriteLineAsync(await JournalShipment.RunAsync(pools, folder, logging, CancellationToken.None));
+    }
+
     /// <returns>The message for an operator, or null for a fault of ours, which keeps its stack trace.</returns>
     private static string? Explain(Exception exception) => exception switch
     {
-        SettingsException or OptionsValidationException or MigrationException or UnauthorizedAccessException => exception.Message,
+        SettingsException or OptionsValidationException or MigrationException or JournalDamagedException or UnauthorizedAccessException => exception.Message,
         IOException { InnerException: AddressInUseException } =>
             $"{exception.Message} Stop what listens there, or set ASPNETCORE_URLS to another address such as http://localhost:8081.",
         IOException => exception.Message,

@@ -64,11 +64,16 @@ internal static class DvaraHost
         services.AddSingleton(settings);
         // By factory, so that the container owns and disposes what holds a file.
         services.AddSingleton(_ => directory);
+        if (settings.ClockStart is { } start)
+        {
+            services.TryAddSingleton<TimeProvider>(new ShiftedClock(start - TimeProvider.System.GetUtcNow()));
+        }
+
         services.AddStorage(settings.Postgres, directory);
+        services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(new SiloName(settings.Postgres is null ? Environment.MachineName : $"{Environment.MachineName}:{settings.SiloPort}"));
         services.AddSingleton(MasterKey.Load(settings.MasterKey, directory.MasterKeyFile));
         services.AddHostedService<MasterKeyCheck>();
-        services.TryAddSingleton(settings.ClockStart is { } start ? new ShiftedClock(start - TimeProvider.System.GetUtcNow()) : TimeProvider.System);
         services.AddSingleton<CursorCodec>();
         services.AddSingleton<IAuthorizationHandler, ScopeHandler>();
         services.ConfigureHttpJsonOptions(options => AdminJson.Configure(options.SerializerOptions));

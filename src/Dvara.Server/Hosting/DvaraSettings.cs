@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Dvara.Server.Gateway;
 using Dvara.Server.Hosting.AdminApi;
+using Dvara.Server.Metering;
 using Dvara.Server.Routing;
 using Npgsql;
 
@@ -44,6 +45,9 @@ internal sealed record DvaraSettings
     /// </summary>
     public DateTimeOffset? ClockStart { get; init; }
 
+    /// <summary>What the end of an answer waits for (<c>Dvara:Metering:Acknowledge</c>: <c>journal</c>, default, or <c>ledger</c>).</summary>
+    public Acknowledgement Acknowledge { get; init; }
+
     /// <summary>The upstream accounts.</summary>
     public IReadOnlyList<ProviderConfig> Providers { get; init; } = [];
 
@@ -74,6 +78,7 @@ internal sealed record DvaraSettings
             SiloPort = ReadSiloPort(configuration["DVARA_SILO_PORT"], problems),
             AcceptLoss = configuration["DVARA_ACCEPT_LOSS"] == "1",
             ClockStart = ReadClock(configuration["DVARA_CLOCK_START"], problems),
+            Acknowledge = ReadAcknowledge(configuration["Dvara:Metering:Acknowledge"], problems),
             Providers = ProviderSettings.Read(configuration, problems),
             Gateway = GatewayOptions.Read(configuration, problems),
             Listeners = ListenerSettings.Read(configuration, problems),
@@ -178,6 +183,21 @@ internal sealed record DvaraSettings
 
         problems.Add($"DVARA_SILO_PORT is {text}. It must be a port from 0 (any free one) to 65535.");
         return 0;
+    }
+
+    private static Acknowledgement ReadAcknowledge(string? text, List<string> problems)
+    {
+        if (text is null or "journal")
+        {
+            return Acknowledgement.Journal;
+        }
+
+        if (text != "ledger")
+        {
+            problems.Add($"Dvara:Metering:Acknowledge is {text}. It must be journal or ledger.");
+        }
+
+        return Acknowledgement.Ledger;
     }
 
     private static DateTimeOffset? ReadClock(string? text, List<string> problems)

@@ -24,6 +24,7 @@ internal static class SettingNames
         "Dvara:Gateway:MaxBodyBytes",
         "Dvara:Gateway:TotalSeconds",
         "Dvara:Hosting:StopSeconds",
+        "Dvara:Metering:Acknowledge",
         "Dvara:Mock:Enabled",
         "Dvara:Providers:*:ApiKey",
         "Dvara:Providers:*:AsksForUsage",

@@ -8,10 +8,13 @@ internal static class JournalEndpoints
 {
     private const string Path = "/v1/admin/journals";
 
+    /// <summary>A silo that has not been heard of for so long is not there, or cannot reach the ledger.</summary>
+    private static readonly TimeSpan UnseenMax = TimeSpan.FromSeconds(60);
+
     public static void MapMetering(this IEndpointRouteBuilder app) =>
         app.MapGroup(Path).WithTags("Journals").MapGet("/", ListAsync).RequireScope("journals:read").WithSummary("List journals, newest first");
 
-    private static async Task<IResult> ListAsync(HttpContext httpContext, Database database, Journal own, CursorCodec cursors)
+    private static async Task<IResult> ListAsync(HttpContext httpContext, Database database, Journal own, CursorCodec cursors, TimeProvider clock)
     {
         var query = new AdminQuery(httpContext.Request.Query);
         var (limit, cursor) = (query.Limit(), query.Text("cursor"));
@@ -34,7 +37,9 @@ internal static class JournalEndpoints
         var rows = httpContext.Admin().TenantId is null
             ? await database.ReadAsync(c => LedgerStore.ListAsync(c, before, limit + 1), httpContext.RequestAborted)
             : [];
-        var items = rows.Take(limit).Select(row => Answer.Of(row, own)).ToList();
+        // Whoever has a journal open says so every ten seconds.
+        var unseenSince = database.IsCluster ? clock.GetUtcNow() - UnseenMax : DateTimeOffset.MinValue;
+        var items = rows.Take(limit).Select(row => Answer.Of(row, own, isMissing: row.State == "OPEN" && row.SeenAt < unseenSince)).ToList();
         var next = rows.Count > limit ? cursors.Encode(Path, items[^1].Id.ToString()) : null;
         return Results.Json(new Page<Answer>(items, next), AdminJson.Options);
     }
@@ -48,7 +53,7 @@ internal static class JournalEndpoints
     /// <param name="LeasedUsd">Granted to it by caps.</param>
     private sealed record Answer(JournalId Id, string Silo, string State, long LowWater, long ShippedThrough, int? Pending, Usd LeasedUsd)
     {
-        public static Answer Of(JournalRow row, Journal own) =>
-            new(row.Id, row.Silo, row.State, row.LowWater, row.ShippedThrough, row.Id == own.Id ? own.Unshipped : null, Usd.Zero);
+        public static Answer Of(JournalRow row, Journal own, bool isMissing) =>
+            new(row.Id, row.Silo, isMissing ? "MISSING" : row.State, row.LowWater, row.ShippedThrough, row.Id == own.Id ? own.Unshipped : null, Usd.Zero);
     }
 }

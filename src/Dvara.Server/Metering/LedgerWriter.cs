@@ -61,6 +61,9 @@ internal sealed partial class LedgerWriter(
     // The loop's own.
     private DateTimeOffset _pruned;
 
+    /// <summary>Attempts that the last process had left without a charge.</summary>
+    public int LeftOpen { get; private set; }
+
     /// <summary>When it ends, every charge that was durable at the call is in the ledger, or put aside.</summary>
     /// <exception cref="OperationCanceledException">The wait was given up; the shipping goes on.</exception>
     public async Task FlushAsync(CancellationToken cancellationToken)
@@ -95,6 +98,7 @@ internal sealed partial class LedgerWriter(
 
         var left = journal.Resume(standing.ShippedThrough);
         await Task.WhenAll(left.Select(open => journal.SettleAsync(Unresolve(open))));
+        LeftOpen = left.Count;
         if (left.Count > 0)
         {
             LogUnresolved(logger, left.Count);

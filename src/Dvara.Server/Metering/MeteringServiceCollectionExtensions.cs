@@ -15,6 +15,7 @@ internal static class MeteringServiceCollectionExtensions
         services.AddSingleton(OpenJournal);
         services.AddSingleton<LedgerWriter>();
         services.AddHostedService(provider => provider.GetRequiredService<LedgerWriter>());
+        services.AddSingleton<Settlement>();
         services.AddHealthChecks().AddCheck<JournalCheck>("journal");
         return services;
     }

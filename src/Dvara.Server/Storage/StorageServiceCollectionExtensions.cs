@@ -25,6 +25,23 @@ internal static class StorageServiceCollectionExtensions
         if (postgres is not null)
         {
             services.AddHostedService<PostgresListener>();
+            AddClock(services);
         }
+    }
+
+    /// <summary>The silos of a cluster go by the database's clock, unless the clock was set already (a rehearsal).</summary>
+    private static void AddClock(IServiceCollection services)
+    {
+        if (services.Any(service => service.ServiceType == typeof(TimeProvider)))
+        {
+            return;
+        }
+
+        var clock = new DatabaseClock();
+        services.AddSingleton<TimeProvider>(clock);
+        services.AddSingleton(clock);
+        services.AddSingleton<DatabaseClockAnchor>();
+        services.AddHostedService(provider => provider.GetRequiredService<DatabaseClockAnchor>());
+        services.AddHealthChecks().AddCheck<DatabaseClockAnchor>("clock");
     }
 }

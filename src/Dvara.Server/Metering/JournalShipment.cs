@@ -1,0 +1,44 @@
+using Dvara.Domain.Pricing;
+using Dvara.Server.Hosting;
+using Dvara.Server.Pricing;
+using Dvara.Server.Storage;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Dvara.Server.Metering;
+
+/// <summary>
+/// <c>journal ship &lt;folder&gt;</c>: brings the journal of a silo that is gone into the ledger, from its data folder attached elsewhere.
+/// What a start of that silo would have done: attempts without a charge become unresolved, the rest is shipped, the journal is CLOSED.
+/// </summary>
+internal static class JournalShipment
+{
+    /// <returns>What was shipped, for an operator.</returns>
+    /// <exception cref="IOException">A process has the folder open.</exception>
+    /// <exception cref="JournalDamagedException">The journal cannot be trusted; nothing was changed.</exception>
+    public static async Task<string> RunAsync(PostgresPools pools, string folder, ILoggerFactory logging, CancellationToken cancellationToken)
+    {
+        using var directory = DataDirectory.Open(folder);
+        if (!File.Exists(directory.JournalFile))
+        {
+            throw new FileNotFoundException($"There is no journal in {directory.Path}: {Path.GetFileName(directory.JournalFile)} is missing.");
+        }
+
+        await using var database = new PostgresDatabase(pools);
+        var prices = new PriceBookState();
+        prices.Replace(new PriceBook(await new PriceStore(database).AllAsync(cancellationToken)));
+        var clock = new DatabaseClock();
+        using (var anchor = new DatabaseClockAnchor(database, clock, NullLogger<DatabaseClockAnchor>.Instance))
+        {
+            await anchor.AnchorAsync(cancellationToken);
+        }
+
+        var failure = new ProcessFailure(logging.CreateLogger<ProcessFailure>());
+        var options = new JournalOptions();
+        using var journal = Journal.Open(directory.JournalFile, options, clock, failure.End, logging.CreateLogger<Journal>());
+        using var writer = new LedgerWriter(
+            journal, database, prices, [], options, clock, failure, new SiloName($"{Environment.MachineName} (journal ship)"), logging.CreateLogger<LedgerWriter>());
+        await writer.StartAsync(cancellationToken);
+        await writer.StopAsync(cancellationToken);
+        return $"Journal {journal.Id} is in the ledger up to {journal.LastChargeSeq} and closed; {writer.LeftOpen} attempts had no charge and are unresolved.";
+    }
+}
