@@ -82,7 +82,7 @@ internal static class DvaraHost
         services.AddAuthentication();
         // The drain has its own bound; what is left after it (journal, ledger writer, silo) needs time of its own.
         services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(settings.StopSeconds + 30));
-        builder.UseOrleans(silo => silo.UseLocalhostClustering(settings.SiloPort, gatewayPort: 0, clusterId: settings.ClusterId, serviceId: "dvara"));
+        builder.AddSilo(settings, orleans: null);
     }
 
     private static void AddSlices(IServiceCollection services)

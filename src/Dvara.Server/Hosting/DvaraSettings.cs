@@ -12,7 +12,9 @@ internal sealed record DvaraSettings
 {
     private const int DefaultSiloPort = 11111;
 
-    private static readonly string[] NotBuilt = ["DVARA_POSTGRES", "DVARA_ADVERTISED_IP"];
+    private static readonly string[] NotBuilt = ["DVARA_POSTGRES"];
+
+    private static readonly string[] OfAClusterOnly = ["DVARA_ADVERTISED_IP", "DVARA_GATEWAY_PORT", "DVARA_ROLE"];
 
     private static readonly string[] Placeholders = ["changeme", "change-me", "change_me", "placeholder", "your-"];
 
@@ -30,6 +32,18 @@ internal sealed record DvaraSettings
 
     /// <summary>Orleans silo port (<c>DVARA_SILO_PORT</c>, default 11111; on one node a free one where that is taken and none was asked for).</summary>
     public required int SiloPort { get; init; }
+
+    /// <summary>
+    /// What others of the cluster call this node (<c>DVARA_ADVERTISED_IP</c>); null: the first address that is not loopback. Needed where
+    /// the node does not see the address that others reach it by.
+    /// </summary>
+    public IPAddress? AdvertisedIp { get; init; }
+
+    /// <summary>Where processes of role gateway reach this silo (<c>DVARA_GATEWAY_PORT</c>); 0, the default: nowhere.</summary>
+    public int GatewayPort { get; init; }
+
+    /// <summary>What of a cluster this process is (<c>DVARA_ROLE</c>: both, gateway, silo; default both).</summary>
+    public NodeRole Role { get; init; }
 
     /// <summary>Start although the data folder cannot keep a journal (<c>DVARA_ACCEPT_LOSS=1</c>).</summary>
     public bool AcceptLoss { get; init; }
@@ -67,6 +81,9 @@ internal sealed record DvaraSettings
             MasterKey = configuration["DVARA_MASTER_KEY"],
             ClusterId = configuration["DVARA_CLUSTER_ID"] ?? "dvara",
             SiloPort = ReadSiloPort(configuration["DVARA_SILO_PORT"], problems),
+            AdvertisedIp = ReadAddress(configuration["DVARA_ADVERTISED_IP"], problems),
+            GatewayPort = ReadNumber(configuration, "DVARA_GATEWAY_PORT", 0, 0, 65535, problems),
+            Role = ReadRole(configuration["DVARA_ROLE"], problems),
             AcceptLoss = configuration["DVARA_ACCEPT_LOSS"] == "1",
             ClockStart = ReadClock(configuration["DVARA_CLOCK_START"], problems),
             Providers = ProviderSettings.Read(configuration, problems),
@@ -77,6 +94,7 @@ internal sealed record DvaraSettings
         CheckSecret("DVARA_MASTER_KEY", settings.MasterKey, 32, problems);
         CheckSecret("DVARA_ADMIN_TOKEN", settings.AdminToken, 16, problems);
         RefuseWhatIsNotBuilt(configuration, problems);
+        RefuseAClusterWithoutDatabase(configuration, problems);
         return problems.Count == 0 ? settings : throw new SettingsException(problems);
     }
 
@@ -108,10 +126,18 @@ internal sealed record DvaraSettings
         {
             problems.Add($"{name} is set. This version runs on one node with SQLite only; remove it.");
         }
+    }
 
-        if (configuration["DVARA_ROLE"] is { Length: > 0 } role && role != "both")
+    private static void RefuseAClusterWithoutDatabase(ConfigurationManager configuration, List<string> problems)
+    {
+        if (!string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]))
         {
-            problems.Add($"DVARA_ROLE is {role}. This version runs on one node, where it must be both.");
+            return;
+        }
+
+        foreach (var name in OfAClusterOnly.Where(name => configuration[name] is { Length: > 0 } value && value != "both"))
+        {
+            problems.Add($"{name} is {configuration[name]}. It is for a cluster and needs DVARA_POSTGRES; without it a node is alone.");
         }
     }
 
@@ -150,6 +176,41 @@ internal sealed record DvaraSettings
 
         problems.Add($"DVARA_SILO_PORT is {text}. It must be a port from 0 (any free one) to 65535.");
         return 0;
+    }
+
+    private static IPAddress? ReadAddress(string? text, List<string> problems)
+    {
+        if (string.IsNullOrEmpty(text))
+        {
+            return null;
+        }
+
+        // The parser also takes numbers and octal parts; those are mistakes here.
+        if (IPAddress.TryParse(text, out var address)
+            && (address.AddressFamily == AddressFamily.InterNetworkV6 || address.ToString() == text)
+            && !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any))
+        {
+            return address;
+        }
+
+        problems.Add($"DVARA_ADVERTISED_IP is {text}. It must be the one IP address that the other nodes reach this node by.");
+        return null;
+    }
+
+    private static NodeRole ReadRole(string? text, List<string> problems)
+    {
+        switch (text)
+        {
+            case null or "" or "both":
+                return NodeRole.Both;
+            case "gateway":
+                return NodeRole.Gateway;
+            case "silo":
+                return NodeRole.Silo;
+            default:
+                problems.Add($"DVARA_ROLE is {text}. It must be both, gateway or silo.");
+                return NodeRole.Both;
+        }
     }
 
     private static DateTimeOffset? ReadClock(string? text, List<string> problems)

@@ -142,7 +142,15 @@ $$),
     DELETE FROM orleans_clusters WHERE cluster_id = @DeploymentId
 $$),
 
--- Dead (6) only: an old heartbeat alone may be that of a silo which is still starting, or hung, and will look for its row.
+-- Cleaning. The provider reads all rows and comes here with each that is dead, and whose start, heartbeat and votes are all old; the row
+-- goes if it still is as it was read. Never one that is not dead (6): a silo that hangs or is still starting will look for its row.
+('CleanupDefunctSiloEntryKey', $$
+    DELETE FROM orleans_silos
+    WHERE cluster_id = @DeploymentId AND address = @Address AND port = @Port AND generation = @Generation AND status = 6
+        AND started = @StartTime AND alive = @IAmAliveTime AND suspect_times IS NOT DISTINCT FROM @SuspectTimes
+$$),
+
+-- Required, and used only where the one above is missing.
 ('CleanupDefunctSiloEntriesKey', $$
     DELETE FROM orleans_silos WHERE cluster_id = @DeploymentId AND status = 6 AND alive < @IAmAliveTime
 $$),
