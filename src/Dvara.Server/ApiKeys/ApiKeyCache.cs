@@ -36,15 +36,16 @@ internal sealed partial class ApiKeyCache
     private readonly ConcurrentQueue<KeyValuePair<KeyHash, Entry>> _unknown = new();
 
     private readonly IGrainFactory _grains;
+    private readonly ApiKeyStore _store;
     private readonly ChangeFeed _changes;
     private readonly ApiKeyUses _uses;
     private readonly TimeProvider _clock;
     private readonly ILogger<ApiKeyCache> _logger;
 
     public ApiKeyCache(
-        IGrainFactory grains, ChangeFeed changes, ApiKeyUses uses, TimeProvider clock, IMeterFactory meters, ILogger<ApiKeyCache> logger)
+        IGrainFactory grains, ApiKeyStore store, ChangeFeed changes, ApiKeyUses uses, TimeProvider clock, IMeterFactory meters, ILogger<ApiKeyCache> logger)
     {
-        (_grains, _changes, _uses, _clock, _logger) = (grains, changes, uses, clock, logger);
+        (_grains, _store, _changes, _uses, _clock, _logger) = (grains, store, changes, uses, clock, logger);
         changes.Subscribe(ApiKeyStore.Topic, DropKeyAsync);
         changes.Subscribe(TenantDirectory.ChangeTopic, DropTenantAsync);
         meters.Create("Dvara.ApiKeys").CreateObservableGauge(
@@ -101,7 +102,7 @@ internal sealed partial class ApiKeyCache
         try
         {
             var change = IsFeedCurrent() ? _changes.Seen : long.MaxValue;
-            var identity = await _grains.GetGrain<IApiKeyGrain>(hash.ToString()).IdentifyAsync(change);
+            var identity = await IdentifyAsync(hash, change);
             entry.AnsweredAt = _clock.GetTimestamp();
             entry.Settle(identity);
             Keep(new(hash, entry), identity is null ? _unknown : _known, identity is null ? UnknownMax : KnownMax);
@@ -111,6 +112,19 @@ internal sealed partial class ApiKeyCache
             _entries.TryRemove(new(hash, entry));
             LogLookUpFailed(_logger, exception);
             entry.Fail(new ApiKeysUnavailableException("Neither grain nor database answered whose key it is.", exception));
+        }
+    }
+
+    private async Task<ApiKeyIdentity?> IdentifyAsync(KeyHash hash, long change)
+    {
+        try
+        {
+            return await _grains.GetGrain<IApiKeyGrain>(hash.ToString()).IdentifyAsync(change);
+        }
+        catch (Exception exception) when (exception is TimeoutException or OrleansException)
+        {
+            // Its silo is gone and not yet declared dead. The row decides.
+            return (await _store.IdentifyAsync(hash, CancellationToken.None)).Identity;
         }
     }
 

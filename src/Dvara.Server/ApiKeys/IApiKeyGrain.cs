@@ -10,6 +10,6 @@ internal interface IApiKeyGrain : IGrainWithStringKey
     /// </param>
     /// <returns>Null: nobody has this key.</returns>
     [Alias("IdentifyAsync")]
-    [ResponseTimeout("00:00:05")]
+    [ResponseTimeout("00:00:01")]
     Task<ApiKeyIdentity?> IdentifyAsync(long change);
 }

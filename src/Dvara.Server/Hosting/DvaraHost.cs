@@ -69,7 +69,8 @@ internal static class DvaraHost
             services.TryAddSingleton<TimeProvider>(new ShiftedClock(start - TimeProvider.System.GetUtcNow()));
         }
 
-        services.AddStorage(settings.Postgres, directory);
+        var pools = settings.Postgres is { } postgres ? new PostgresPools(postgres) : null;
+        services.AddStorage(pools, directory);
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(new SiloName(settings.Postgres is null ? Environment.MachineName : $"{Environment.MachineName}:{settings.SiloPort}"));
         services.AddSingleton(MasterKey.Load(settings.MasterKey, directory.MasterKeyFile));
@@ -85,7 +86,7 @@ internal static class DvaraHost
         services.AddAuthentication();
         // The drain has its own bound; what is left after it (journal, ledger writer, silo) needs time of its own.
         services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(settings.StopSeconds + 30));
-        builder.UseOrleans(silo => silo.UseLocalhostClustering(settings.SiloPort, gatewayPort: 0, clusterId: settings.ClusterId, serviceId: "dvara"));
+        builder.AddSilo(settings, pools?.Orleans);
     }
 
     private static void AddSlices(IServiceCollection services)

@@ -14,7 +14,7 @@ internal sealed record DvaraSettings
 {
     private const int DefaultSiloPort = 11111;
 
-    private static readonly string[] NotBuilt = ["DVARA_ADVERTISED_IP"];
+    private static readonly string[] OfAClusterOnly = ["DVARA_ADVERTISED_IP", "DVARA_GATEWAY_PORT", "DVARA_ROLE"];
 
     private static readonly string[] Placeholders = ["changeme", "change-me", "change_me", "placeholder", "your-"];
 
@@ -35,6 +35,18 @@ internal sealed record DvaraSettings
 
     /// <summary>Orleans silo port (<c>DVARA_SILO_PORT</c>, default 11111; on one node a free one where that is taken and none was asked for).</summary>
     public required int SiloPort { get; init; }
+
+    /// <summary>
+    /// What others of the cluster call this node (<c>DVARA_ADVERTISED_IP</c>); null: the first address that is not loopback. Needed where
+    /// the node does not see the address that others reach it by.
+    /// </summary>
+    public IPAddress? AdvertisedIp { get; init; }
+
+    /// <summary>Where processes of role gateway reach this silo (<c>DVARA_GATEWAY_PORT</c>); 0, the default: nowhere.</summary>
+    public int GatewayPort { get; init; }
+
+    /// <summary>What of a cluster this process is (<c>DVARA_ROLE</c>: both, gateway, silo; default both).</summary>
+    public NodeRole Role { get; init; }
 
     /// <summary>Start although the data folder cannot keep a journal (<c>DVARA_ACCEPT_LOSS=1</c>).</summary>
     public bool AcceptLoss { get; init; }
@@ -76,6 +88,9 @@ internal sealed record DvaraSettings
             Postgres = configuration["DVARA_POSTGRES"] is { Length: > 0 } postgres ? postgres : null,
             ClusterId = configuration["DVARA_CLUSTER_ID"] ?? "dvara",
             SiloPort = ReadSiloPort(configuration["DVARA_SILO_PORT"], problems),
+            AdvertisedIp = ReadAddress(configuration["DVARA_ADVERTISED_IP"], problems),
+            GatewayPort = ReadNumber(configuration, "DVARA_GATEWAY_PORT", 0, 0, 65535, problems),
+            Role = ReadRole(configuration["DVARA_ROLE"], problems),
             AcceptLoss = configuration["DVARA_ACCEPT_LOSS"] == "1",
             ClockStart = ReadClock(configuration["DVARA_CLOCK_START"], problems),
             Acknowledge = ReadAcknowledge(configuration["Dvara:Metering:Acknowledge"], problems),
@@ -87,7 +102,7 @@ internal sealed record DvaraSettings
         CheckSecret("DVARA_MASTER_KEY", settings.MasterKey, 32, problems);
         CheckSecret("DVARA_ADMIN_TOKEN", settings.AdminToken, 16, problems);
         CheckCluster(settings, problems);
-        RefuseWhatIsNotBuilt(configuration, problems);
+        RefuseAClusterWithoutDatabase(configuration, problems);
         return problems.Count == 0 ? settings : throw new SettingsException(problems);
     }
 
@@ -135,16 +150,16 @@ internal sealed record DvaraSettings
     }
 
     /// <summary>A setting that would be silently without effect is refused: nobody should believe to run a cluster.</summary>
-    private static void RefuseWhatIsNotBuilt(ConfigurationManager configuration, List<string> problems)
+    private static void RefuseAClusterWithoutDatabase(ConfigurationManager configuration, List<string> problems)
     {
-        foreach (var name in NotBuilt.Where(name => !string.IsNullOrEmpty(configuration[name])))
+        if (!string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]))
         {
-            problems.Add($"{name} is set. This version runs on one node with SQLite only; remove it.");
+            return;
         }
 
-        if (configuration["DVARA_ROLE"] is { Length: > 0 } role && role != "both")
+        foreach (var name in OfAClusterOnly.Where(name => configuration[name] is { Length: > 0 } value && value != "both"))
         {
-            problems.Add($"DVARA_ROLE is {role}. This version runs on one node, where it must be both.");
+            problems.Add($"{name} is {configuration[name]}. It is for a cluster and needs DVARA_POSTGRES; without it a node is alone.");
         }
     }
 
@@ -198,6 +213,41 @@ internal sealed record DvaraSettings
         }
 
         return Acknowledgement.Ledger;
+    }
+
+    private static IPAddress? ReadAddress(string? text, List<string> problems)
+    {
+        if (string.IsNullOrEmpty(text))
+        {
+            return null;
+        }
+
+        // The parser also takes numbers and octal parts; those are mistakes here.
+        if (IPAddress.TryParse(text, out var address)
+            && (address.AddressFamily == AddressFamily.InterNetworkV6 || address.ToString() == text)
+            && !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any))
+        {
+            return address;
+        }
+
+        problems.Add($"DVARA_ADVERTISED_IP is {text}. It must be the one IP address that the other nodes reach this node by.");
+        return null;
+    }
+
+    private static NodeRole ReadRole(string? text, List<string> problems)
+    {
+        switch (text)
+        {
+            case null or "" or "both":
+                return NodeRole.Both;
+            case "gateway":
+                return NodeRole.Gateway;
+            case "silo":
+                return NodeRole.Silo;
+            default:
+                problems.Add($"DVARA_ROLE is {text}. It must be both, gateway or silo.");
+                return NodeRole.Both;
+        }
     }
 
     private static DateTimeOffset? ReadClock(string? text, List<string> problems)

@@ -3,9 +3,9 @@ namespace Dvara.Server.Storage;
 internal static class StorageServiceCollectionExtensions
 {
     /// <param name="services">The node's.</param>
-    /// <param name="postgres">Connection string of the cluster's ledger; null: SQLite in the data folder.</param>
+    /// <param name="postgres">Of the cluster's ledger; null: SQLite in the data folder.</param>
     /// <param name="directory">The node's data folder, for journal and files.</param>
-    public static void AddStorage(this IServiceCollection services, string? postgres, DataDirectory directory)
+    public static void AddStorage(this IServiceCollection services, PostgresPools? postgres, DataDirectory directory)
     {
         if (postgres is null)
         {
@@ -15,7 +15,7 @@ internal static class StorageServiceCollectionExtensions
         else
         {
             // By factory, so that the container owns and disposes it.
-            services.AddSingleton(_ => new PostgresPools(postgres));
+            services.AddSingleton(_ => postgres);
             services.AddSingleton<Database, PostgresDatabase>();
             services.AddHostedService<PostgresSchema>();
         }

@@ -88,7 +88,7 @@ $$;
 -- Makes the monthly partitions from the newest there is to so many months ahead. A partition is made apart and attached, because making
 -- it in place would lock the whole table. Owned by the migrator, called by the application, which has no right to make tables.
 CREATE FUNCTION make_charge_partitions(since timestamptz, months_ahead integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     month timestamptz := date_trunc('month', since, 'UTC');
     made integer := 0;

@@ -7,7 +7,7 @@ BEGIN
         GRANT UPDATE ON change_counter, tenants, api_keys, admin_tokens, prices, journals, rollup_hours, rollup_minutes,
             rollup_tag_hours, idempotency_keys TO dvara_app;
         GRANT DELETE ON admin_tokens, prices, builtin_price_list, rollup_minutes, tag_values, idempotency_keys TO dvara_app;
-        GRANT UPDATE, DELETE ON OrleansMembershipTable, OrleansMembershipVersionTable, OrleansRemindersTable, OrleansStorage TO dvara_app;
-        GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO dvara_app;
+        GRANT UPDATE, DELETE ON orleans_clusters, orleans_silos, orleans_reminders, orleans_grain_state TO dvara_app;
+        EXECUTE format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA %I TO dvara_app', current_schema());
     END IF;
 END $$;
