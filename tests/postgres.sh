@@ -2,6 +2,7 @@
 # A private PostgreSQL server for tests, on a free port of the loopback, in a folder of its own.
 #   tests/postgres.sh start <folder>    starts it and prints its connection string (a superuser's)
 #   tests/postgres.sh stop <folder>     stops it and removes the folder
+#   tests/postgres.sh halt|kill|restart <folder>    stops it as an operator does, kills all of its processes, starts it again
 set -euo pipefail
 folder=${2:?folder}
 
@@ -16,15 +17,26 @@ bin=$(binaries)
 # The server refuses to run as root; Debian's package brings a user for it.
 as_server() { if [ "$(id -u)" = 0 ]; then (cd / && setpriv --reuid postgres --regid postgres --init-groups -- "$@"); else "$@"; fi; }
 
-case ${1:?start or stop} in
+run() { as_server "$bin/pg_ctl" --pgdata "$folder/data" --log "$folder/log" --wait --silent start >/dev/null; }
+
+case ${1:?start, stop, halt, kill or restart} in
   start)
     mkdir -p "$folder" && { [ "$(id -u)" != 0 ] || chown postgres "$folder"; }
     as_server "$bin/initdb" --pgdata "$folder/data" --username postgres --auth trust --encoding UTF8 --no-locale --no-sync >/dev/null
     port=$(node -e 's = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })')
-    as_server "$bin/pg_ctl" --pgdata "$folder/data" --log "$folder/log" --wait --silent \
-      -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=400 -c shared_buffers=256MB" start >/dev/null
+    printf '%s\n' "port = $port" "listen_addresses = '127.0.0.1'" "unix_socket_directories = ''" "max_connections = 400" "shared_buffers = 256MB" \
+      | as_server tee -a "$folder/data/postgresql.conf" >/dev/null
+    run
     echo "Host=127.0.0.1;Port=$port;Username=postgres;Database=postgres"
     ;;
+  halt) as_server "$bin/pg_ctl" --pgdata "$folder/data" --mode fast --wait --silent stop ;;
+  kill)
+    server=$(head -n 1 "$folder/data/postmaster.pid")
+    children=$(awk -v server="$server" '/^PPid:/ && $2 == server { split(FILENAME, part, "/"); print part[3] }' /proc/[0-9]*/status 2>/dev/null || true)
+    kill -KILL "$server" $children
+    while kill -0 "$server" 2>/dev/null; do :; done
+    ;;
+  restart) run ;;
   stop)
     as_server "$bin/pg_ctl" --pgdata "$folder/data" --mode immediate --silent stop || true
     rm -rf "$folder"

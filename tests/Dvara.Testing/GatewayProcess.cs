@@ -74,12 +74,20 @@ public sealed partial class GatewayProcess : IAsyncDisposable
         await _process.WaitForExitAsync();
     }
 
+    /// <summary>SIGSTOP: frozen, as by a machine that pauses, until <see cref="Resume"/>.</summary>
+    public void Freeze() => Signal(19);
+
+    /// <summary>SIGCONT.</summary>
+    public void Resume() => Signal(18);
+
+    /// <summary>True when the process has ended, whyever.</summary>
+    public bool HasExited => _process.HasExited;
+
     /// <summary>SIGTERM, as a service manager sends it.</summary>
     /// <returns>The exit code.</returns>
     public async Task<int> TerminateAsync(CancellationToken cancellationToken)
     {
-        const int sigTerm = 15;
-        Marshal.ThrowExceptionForHR(SendSignal(_process.Id, sigTerm));
+        Signal(15);
         await _process.WaitForExitAsync(cancellationToken);
         return _process.ExitCode;
     }
@@ -101,6 +109,14 @@ public sealed partial class GatewayProcess : IAsyncDisposable
         }
 
         _process.Dispose();
+    }
+
+    private void Signal(int signal)
+    {
+        if (SendSignal(_process.Id, signal) != 0)
+        {
+            throw new InvalidOperationException($"Signal {signal} could not be sent: error {Marshal.GetLastPInvokeError()}.");
+        }
     }
 
     private void Listen()

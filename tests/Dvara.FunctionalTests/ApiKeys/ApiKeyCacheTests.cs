@@ -192,7 +192,7 @@ public sealed class ApiKeyCacheTests
 
         // Without this node's own catch-up: only the poll can see it.
         await node.ExecuteAsync($"""
-            BEGIN IMMEDIATE;
+            BEGIN;
             UPDATE api_keys SET status = 'REVOKED';
             UPDATE change_counter SET value = value + 1;
             INSERT INTO changes (number, topic, subject) SELECT value, 'api-key', '{KeyHash.Of(key)}' FROM change_counter;
