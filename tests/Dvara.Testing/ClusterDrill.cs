@@ -251,6 +251,7 @@ public sealed class ClusterDrill(int seed) : IAsyncDisposable
             ["DVARA_POSTGRES"] = new NpgsqlConnectionStringBuilder(_postgres.ConnectionString) { Port = _proxy.Port }.ToString(),
             ["DVARA_MASTER_KEY"] = GatewayEnvironment.MasterKey,
             ["DVARA_ADVERTISED_IP"] = "127.0.0.1",
+            ["Dvara:Hosting:LeaveSeconds"] = "1",
         };
         _silos[silo] = await GatewayProcess.StartAsync(Path.Combine(_data, $"silo-{silo}"), settings);
     }

@@ -5,9 +5,10 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 namespace Dvara.Server.Hosting;
 
 /// <summary>
-/// Stops the node without cutting anybody off: from the signal on <c>/readyz</c> fails and new requests are 503, those that run go on
-/// until they end or <c>Dvara:Hosting:StopSeconds</c> are over; then the rest is aborted (the gateway charges what was delivered) and
-/// everything else stops. Kestrel alone would close its listener at once, so that nobody could see that the node is not ready.
+/// Stops the node without cutting anybody off. From the signal on <c>/readyz</c> fails. Load balancers take a while to see that, so for
+/// <c>Dvara:Hosting:LeaveSeconds</c> requests are still taken; after that new ones are 503, and those that run go on until they end or
+/// <c>Dvara:Hosting:StopSeconds</c> are over. Then the rest is aborted (the gateway charges what was delivered) and everything else stops.
+/// Kestrel alone would close its listener at once, so that nobody could see that the node is not ready.
 /// </summary>
 internal sealed partial class Drain(DvaraSettings settings, ILogger<Drain> logger) : IHostedLifecycleService, IHealthCheck
 {
@@ -16,6 +17,7 @@ internal sealed partial class Drain(DvaraSettings settings, ILogger<Drain> logge
 
     private readonly ConcurrentDictionary<HttpContext, byte> _running = new();
     private readonly TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile bool _leaving;
     private volatile bool _draining;
 
     public async Task RunAsync(HttpContext httpContext, RequestDelegate next)
@@ -47,6 +49,8 @@ internal sealed partial class Drain(DvaraSettings settings, ILogger<Drain> logge
 
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
+        _leaving = true;
+        await Task.WhenAny(Task.Delay(TimeSpan.FromSeconds(settings.LeaveSeconds), TimeProvider.System, cancellationToken));
         _draining = true;
         if (_running.IsEmpty)
         {
@@ -69,7 +73,7 @@ internal sealed partial class Drain(DvaraSettings settings, ILogger<Drain> logge
     }
 
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-        Task.FromResult(_draining ? HealthCheckResult.Unhealthy("stopping") : HealthCheckResult.Healthy());
+        Task.FromResult(_leaving ? HealthCheckResult.Unhealthy("stopping") : HealthCheckResult.Healthy());
 
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 

@@ -85,7 +85,7 @@ internal static class DvaraHost
         services.AddAuthorization();
         services.AddAuthentication();
         // The drain has its own bound; what is left after it (journal, ledger writer, silo) needs time of its own.
-        services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(settings.StopSeconds + 30));
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(settings.LeaveSeconds + settings.StopSeconds + 30));
         builder.AddSilo(settings, pools?.Orleans);
     }
 

@@ -75,6 +75,12 @@ internal sealed record DvaraSettings
     /// </summary>
     public required int StopSeconds { get; init; }
 
+    /// <summary>
+    /// How long new requests are still taken after the signal to stop, while <c>/readyz</c> fails already, seconds
+    /// (<c>Dvara:Hosting:LeaveSeconds</c>, default 0, in a cluster 5, at most 300): as long as the load balancer needs to see it.
+    /// </summary>
+    public required int LeaveSeconds { get; init; }
+
     /// <exception cref="SettingsException">Lists every setting that is wrong, with its value and bound.</exception>
     public static DvaraSettings Read(ConfigurationManager configuration)
     {
@@ -97,6 +103,7 @@ internal sealed record DvaraSettings
             Providers = ProviderSettings.Read(configuration, problems),
             Gateway = GatewayOptions.Read(configuration, problems),
             Listeners = ListenerSettings.Read(configuration, problems),
+            LeaveSeconds = ReadNumber(configuration, "Dvara:Hosting:LeaveSeconds", string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]) ? 0 : 5, 0, 300, problems),
             StopSeconds = ReadNumber(configuration, "Dvara:Hosting:StopSeconds", string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]) ? 30 : 600, 0, 3600, problems),
         };
         CheckSecret("DVARA_MASTER_KEY", settings.MasterKey, 32, problems);

@@ -23,6 +23,7 @@ internal static class SettingNames
         "Dvara:Gateway:IdleSeconds",
         "Dvara:Gateway:MaxBodyBytes",
         "Dvara:Gateway:TotalSeconds",
+        "Dvara:Hosting:LeaveSeconds",
         "Dvara:Hosting:StopSeconds",
         "Dvara:Metering:Acknowledge",
         "Dvara:Mock:Enabled",

@@ -1,0 +1,116 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json.Nodes;
+using Npgsql;
+
+namespace Dvara.Testing;
+
+/// <summary>How long a change made on one silo takes to act on the others.</summary>
+public sealed class SpreadDrill(TestCluster cluster)
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    private readonly ConcurrentBag<TimeSpan> _delays = [];
+
+    /// <summary>From the answer that acknowledged the change to the first call on each other silo that follows it.</summary>
+    public IReadOnlyList<TimeSpan> Delays => [.. _delays];
+
+    /// <summary>A key is used everywhere and then revoked on one silo.</summary>
+    public async Task RevokeAsync()
+    {
+        var (tenant, made) = await NewKeyAsync();
+        var key = (string)made["key"]!;
+        foreach (var node in cluster.Nodes)
+        {
+            if (await CallAsync(node, key, "mock/gpt-4o") is not HttpStatusCode.OK and var status)
+            {
+                throw new InvalidOperationException($"A new key was answered {status}.");
+            }
+        }
+
+        using var revoked = await cluster.Nodes[0].Admin.PostAsync($"/v1/admin/tenants/{tenant}/keys/{made["id"]}/revoke", null);
+        revoked.EnsureSuccessStatusCode();
+        await AwaitEverywhereAsync(async node => await CallAsync(node, key, "mock/gpt-4o") == HttpStatusCode.Unauthorized);
+    }
+
+    /// <summary>A model gets its first price on one silo.</summary>
+    public async Task PriceAsync()
+    {
+        var (_, made) = await NewKeyAsync();
+        var model = $"model-{Guid.NewGuid():N}";
+        using var priced = await cluster.Nodes[0].Admin.PostAsJsonAsync(
+            "/v1/admin/pricing", new { provider = "mock", model, inputPerMillionUsd = 1, outputPerMillionUsd = 2 });
+        priced.EnsureSuccessStatusCode();
+        await AwaitEverywhereAsync(async node => await CostAsync(node, (string)made["key"]!, $"mock/{model}") > 0);
+    }
+
+    /// <summary>Ends the connections on which changes are heard, so that polling alone must do until they are back.</summary>
+    public async Task CutListenAsync()
+    {
+        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(cluster.Database) { Pooling = false }.ToString());
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dvara' AND datname = current_database()", connection);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    private async Task AwaitEverywhereAsync(Func<GatewayEnvironment, Task<bool>> acts)
+    {
+        var clock = Stopwatch.StartNew();
+        await Task.WhenAll(cluster.Nodes.Skip(1).Select(async node =>
+        {
+            TimeSpan asked;
+            do
+            {
+                asked = clock.Elapsed;
+                if (asked > Patience)
+                {
+                    throw new TimeoutException("The change did not act.");
+                }
+            }
+            while (!await acts(node));
+
+            // What the call that saw it was asked with: its own duration is not the change's.
+            _delays.Add(asked);
+        }));
+    }
+
+    private async Task<(string Tenant, JsonNode Key)> NewKeyAsync()
+    {
+        var tenant = await PostAsync("/v1/admin/tenants", new JsonObject { ["name"] = "Spread" });
+        return ((string)tenant["id"]!, await PostAsync($"/v1/admin/tenants/{tenant["id"]}/keys", new JsonObject { ["name"] = "spread" }));
+    }
+
+    private async Task<JsonNode> PostAsync(string path, JsonObject body)
+    {
+        using var answer = await cluster.Nodes[0].Admin.PostAsJsonAsync(path, body);
+        answer.EnsureSuccessStatusCode();
+        return (await answer.Content.ReadFromJsonAsync<JsonNode>())!;
+    }
+
+    private static async Task<HttpStatusCode> CallAsync(GatewayEnvironment node, string key, string model)
+    {
+        using var answer = await SendAsync(node, key, model);
+        return answer.StatusCode;
+    }
+
+    private static async Task<decimal> CostAsync(GatewayEnvironment node, string key, string model)
+    {
+        using var answer = await SendAsync(node, key, model);
+        answer.EnsureSuccessStatusCode();
+        // What has no price has no cost.
+        return answer.Headers.TryGetValues("X-Dvara-Cost-Usd", out var cost) ? decimal.Parse(cost.Single(), System.Globalization.CultureInfo.InvariantCulture) : 0;
+    }
+
+    private static async Task<HttpResponseMessage> SendAsync(GatewayEnvironment node, string key, string model)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions");
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        request.Content = new StringContent($$"""{"model":"{{model}}","messages":[{"role":"user","content":"Hi"}]}""", Encoding.UTF8, "application/json");
+        return await node.Client.SendAsync(request);
+    }
+}

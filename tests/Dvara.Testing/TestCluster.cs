@@ -1,0 +1,46 @@
+namespace Dvara.Testing;
+
+/// <summary>Nodes of one cluster in this process: real Kestrels, real silos, one PostgreSQL database.</summary>
+public sealed class TestCluster : IAsyncDisposable
+{
+    private readonly List<GatewayEnvironment> _nodes = [];
+
+    private TestCluster(string database) => Database = database;
+
+    /// <summary>Its connection string, of a superuser.</summary>
+    public string Database { get; }
+
+    public IReadOnlyList<GatewayEnvironment> Nodes => _nodes;
+
+    public static async Task<TestCluster> StartAsync(int nodes, IReadOnlyDictionary<string, string?>? settings = null)
+    {
+        var cluster = new TestCluster(await TestPostgres.NewDatabaseAsync());
+        for (var node = 0; node < nodes; node++)
+        {
+            await cluster.AddAsync(settings);
+        }
+
+        return cluster;
+    }
+
+    public async Task<GatewayEnvironment> AddAsync(IReadOnlyDictionary<string, string?>? settings = null)
+    {
+        var all = new Dictionary<string, string?>(settings ?? new Dictionary<string, string?>());
+        all.TryAdd("DVARA_POSTGRES", Database);
+        all.TryAdd("DVARA_MASTER_KEY", GatewayEnvironment.MasterKey);
+        all.TryAdd("DVARA_ADVERTISED_IP", "127.0.0.1");
+        var node = await GatewayEnvironment.StartAsync(all);
+        _nodes.Add(node);
+        return node;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var node in _nodes)
+        {
+            await node.DisposeAsync();
+        }
+
+        await TestPostgres.DropAsync(Database);
+    }
+}
