@@ -87,7 +87,7 @@ internal static class Silo
         membership.MaxProbeTimeout = TimeSpan.FromSeconds(4);
         membership.NumMissedProbesLimit = 3;
         membership.TableRefreshTimeout = TimeSpan.FromSeconds(15);
-        // After a crash of all silos, a start waits for those whose sign of life is younger than three of these.
+        // After a crash of all silos, a start on another address waits until their last signs of life are older than three of these.
         membership.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(10);
         membership.DefunctSiloExpiration = TimeSpan.FromHours(6);
     }

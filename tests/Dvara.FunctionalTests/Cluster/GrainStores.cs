@@ -8,16 +8,18 @@ using Orleans.Storage;
 
 namespace Dvara.FunctionalTests.Cluster;
 
-/// <summary>The default grain storage of two activations that do not know of each other, over the same rows.</summary>
+/// <summary>A grain storage, by default the default one, of two activations that do not know of each other, over the same rows.</summary>
 internal sealed class GrainStores : IAsyncDisposable
 {
+    private const string DefaultName = ProviderConstants.DEFAULT_STORAGE_PROVIDER_NAME;
+
     private readonly Func<GrainId, Task<long>> _countRows;
     private readonly List<IAsyncDisposable> _owned = [];
 
-    private GrainStores(IServiceProvider first, IServiceProvider second, Func<GrainId, Task<long>> countRows)
+    private GrainStores(IServiceProvider first, IServiceProvider second, string name, Func<GrainId, Task<long>> countRows)
     {
-        First = Storage(first);
-        Second = Storage(second);
+        First = first.GetRequiredKeyedService<IGrainStorage>(name);
+        Second = second.GetRequiredKeyedService<IGrainStorage>(name);
         _countRows = countRows;
     }
 
@@ -25,9 +27,10 @@ internal sealed class GrainStores : IAsyncDisposable
 
     public IGrainStorage Second { get; }
 
-    public static GrainStores OnPostgres(OrleansCluster cluster) => new(
+    public static GrainStores OnPostgres(OrleansCluster cluster, string name = DefaultName) => new(
         cluster.First.Services,
         cluster.Second.Services,
+        name,
         grain => cluster.CountAsync("orleans_grain_state", $"id_text = '{grain.Key}'"));
 
     public static GrainStores OnSqlite()
@@ -37,7 +40,7 @@ internal sealed class GrainStores : IAsyncDisposable
         SqliteMigrator.Migrate(file);
         var database = new SqliteDatabase(file);
         var (first, second) = (Alone(database), Alone(database));
-        return new(first.Services, second.Services, grain => database.ReadAsync(
+        return new(first.Services, second.Services, DefaultName, grain => database.ReadAsync(
             connection => connection.ExecuteScalarAsync<long>("SELECT count(*) FROM grain_state WHERE grain_id = @id", new { id = grain.ToString() }),
             CancellationToken.None))
         {
@@ -62,9 +65,6 @@ internal sealed class GrainStores : IAsyncDisposable
         builder.AddSilo(ClusterNode.FreePorts(), orleans: null);
         return builder.Build();
     }
-
-    private static IGrainStorage Storage(IServiceProvider services) =>
-        services.GetRequiredKeyedService<IGrainStorage>(ProviderConstants.DEFAULT_STORAGE_PROVIDER_NAME);
 
     private sealed class Folder(DirectoryInfo folder) : IAsyncDisposable
     {

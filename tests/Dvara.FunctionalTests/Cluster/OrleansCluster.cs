@@ -41,7 +41,7 @@ public sealed class OrleansCluster : IAsyncLifetime
         await Database.ExecuteAsync(await script.ReadToEndAsync());
     }
 
-    internal Task<ClusterNode> StartNodeAsync(NodeRole role = NodeRole.Both) => ClusterNode.StartAsync(Database.OpenApplication(), role);
+    internal Task<ClusterNode> StartNodeAsync(NodeRole role = NodeRole.Both) => ClusterNode.StartAsync(Database.Application, role);
 
     internal async Task<long> CountAsync(string table, string condition)
     {

@@ -18,6 +18,13 @@ internal sealed class OrleansDatabase : IAsyncDisposable
         _server = server;
         _name = name;
         Owner = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(server) { Database = name, SearchPath = Schema, Pooling = false });
+        Application = new NpgsqlConnectionStringBuilder(server)
+        {
+            Database = name,
+            SearchPath = Schema,
+            Options = $"-c role={name}",
+            MaxPoolSize = 8,
+        }.ToString();
     }
 
     /// <summary>Everything stands here and not in <c>public</c>, so that a name which ignores the search path is found out.</summary>
@@ -25,6 +32,9 @@ internal sealed class OrleansDatabase : IAsyncDisposable
 
     /// <summary>Who may do everything; its connections are not kept.</summary>
     public NpgsqlDataSource Owner { get; }
+
+    /// <summary>How the application's role connects.</summary>
+    public string Application { get; }
 
     public static async Task<OrleansDatabase> CreateAsync(string prefix)
     {
@@ -45,15 +55,6 @@ internal sealed class OrleansDatabase : IAsyncDisposable
 
     /// <summary>Lets the application's role read and write the rows of every table there is now, and no more.</summary>
     public Task GrantRowsAsync() => ExecuteAsync($"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {Schema} TO {_name}");
-
-    /// <summary>A pool of the application's role.</summary>
-    public NpgsqlDataSource OpenApplication() => NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(_server)
-    {
-        Database = _name,
-        SearchPath = Schema,
-        Options = $"-c role={_name}",
-        MaxPoolSize = 8,
-    });
 
     public async ValueTask DisposeAsync()
     {

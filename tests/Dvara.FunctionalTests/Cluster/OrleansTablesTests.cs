@@ -43,22 +43,20 @@ public sealed class OrleansTablesTests(OrleansCluster cluster) : IClassFixture<O
     }
 
     [Fact]
-    public async Task Silo_ThatDiesWithoutAWord_IsDeclaredDead()
+    public async Task Silo_WhoseProcessIsKilled_IsDeclaredDeadByTheOthers()
     {
         var members = cluster.First.Services.GetRequiredService<IMembershipTable>();
-        await using var victim = await cluster.StartNodeAsync();
-        var address = victim.Address;
-        Assert.Equal(SiloStatus.Active, await StatusAsync());
+        using var process = DoomedSilo.Start(cluster.Database.Application);
+        await UntilAsync("the third silo is active", async () => (await ThirdAsync())?.Status == SiloStatus.Active);
 
-        var death = victim.DieAsync();
+        process.Kill();
 
-        await UntilAsync($"{address} is dead", async () => await StatusAsync() == SiloStatus.Dead);
-        // By the votes of the others: it has not written it itself.
-        var votes = (await members.ReadRowAsync(address)).Members.Single().Item1.SuspectTimes ?? [];
-        Assert.Equal([cluster.First.Address, cluster.Second.Address], votes.Select(vote => vote.Item1).Order());
-        await death;
+        await UntilAsync("the third silo is dead", async () => (await ThirdAsync())?.Status == SiloStatus.Dead);
+        Assert.NotEmpty((await ThirdAsync())!.SuspectTimes!);
 
-        async Task<SiloStatus> StatusAsync() => (await members.ReadRowAsync(address)).Members.Single().Item1.Status;
+        async Task<MembershipEntry?> ThirdAsync() => (await members.ReadAllAsync()).Members
+            .Select(member => member.Item1)
+            .SingleOrDefault(entry => !entry.SiloAddress.Equals(cluster.First.Address) && !entry.SiloAddress.Equals(cluster.Second.Address));
     }
 
     [Fact]
@@ -260,6 +258,22 @@ public sealed class OrleansTablesTests(OrleansCluster cluster) : IClassFixture<O
                 return 0;
             }
         }
+    }
+
+    [Fact]
+    public async Task GrainState_OfAStorageThatDeletes_IsGoneWhenCleared()
+    {
+        await using var stores = GrainStores.OnPostgres(cluster, ClusterNode.DeletingStorage);
+        var grain = GrainId.Create("counter", $"{Guid.NewGuid():N} d");
+        await stores.First.WriteStateAsync("state", grain, new GrainState<Counter>(new Counter { Count = 1 }));
+        var (state, stale) = (await ReadAsync(stores.First, grain), await ReadAsync(stores.Second, grain));
+        await stores.First.WriteStateAsync("state", grain, state);
+
+        await Assert.ThrowsAsync<InconsistentStateException>(() => stores.Second.ClearStateAsync("state", grain, stale));
+        await stores.First.ClearStateAsync("state", grain, state);
+
+        Assert.Equal((false, null), (state.RecordExists, state.ETag));
+        Assert.Equal(0, await stores.CountRowsAsync(grain));
     }
 
     private GrainStores Open(string engine) => engine == "SQLite" ? GrainStores.OnSqlite() : GrainStores.OnPostgres(cluster);

@@ -97,7 +97,9 @@ public sealed class SettingNamesTests
             ["DVARA_SILO_PORT"] = "70000",
             ["DVARA_CLOCK_START"] = "2026-04-01",
             ["DVARA_POSTGRES"] = "Host=db",
-            ["DVARA_ROLE"] = "gateway",
+            ["DVARA_ROLE"] = "gatway",
+            ["DVARA_ADVERTISED_IP"] = "0.0.0.0",
+            ["DVARA_GATEWAY_PORT"] = "-1",
             ["DVARA_ADMIN_URLS"] = "http://localhost:8080",
             ["DVARA_TLS_CERT"] = "/nowhere/cert.pem",
             ["DVARA_TRUSTED_PROXIES"] = "10.0.0.0/8,nonsense",
@@ -111,9 +113,45 @@ public sealed class SettingNamesTests
 
         Assert.All(
             (string[])["DVARA_MASTER_KEY", "DVARA_ADMIN_TOKEN is a placeholder", "DVARA_SILO_PORT is 70000", "DVARA_CLOCK_START", "DVARA_POSTGRES",
-                "DVARA_ROLE is gateway", "DVARA_ADMIN_URLS must name ports", "DVARA_TLS_CERT and DVARA_TLS_KEY belong together", "nonsense",
+                "DVARA_ROLE is gatway", "DVARA_ADVERTISED_IP is 0.0.0.0", "DVARA_GATEWAY_PORT is -1", "DVARA_ADMIN_URLS must name ports", "DVARA_TLS_CERT and DVARA_TLS_KEY belong together", "nonsense",
                 "https://localhost:8443", "ftp://x", "IdleSeconds is soon", "StopSeconds is -1", "dvara.llm-gateway.foo is not a setting"],
             problem => Assert.Contains(problem, message, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("DVARA_ROLE", "gateway")]
+    [InlineData("DVARA_ROLE", "silo")]
+    [InlineData("DVARA_ADVERTISED_IP", "10.0.0.5")]
+    [InlineData("DVARA_GATEWAY_PORT", "30000")]
+    public void Settings_OfACluster_WithoutADatabaseForIt_AreRefused(string name, string value)
+    {
+        var configuration = new ConfigurationManager { [name] = value };
+
+        var message = Assert.Throws<SettingsException>(() => DvaraSettings.Read(configuration)).Message;
+
+        Assert.Contains($"{name} is {value}. It is for a cluster and needs DVARA_POSTGRES", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Role_Both_IsThatOfANodeAlone()
+    {
+        var settings = DvaraSettings.Read(new ConfigurationManager { ["DVARA_ROLE"] = "both" });
+
+        Assert.Equal((NodeRole.Both, null, 0), (settings.Role, settings.AdvertisedIp, settings.GatewayPort));
+    }
+
+    [Theory]
+    [InlineData("::")]
+    [InlineData("10.1")]
+    [InlineData("010.0.0.1")]
+    [InlineData("node-1")]
+    public void AdvertisedIp_ThatIsNoAddressOfANode_IsRefused(string text)
+    {
+        var configuration = new ConfigurationManager { ["DVARA_ADVERTISED_IP"] = text };
+
+        var message = Assert.Throws<SettingsException>(() => DvaraSettings.Read(configuration)).Message;
+
+        Assert.Contains($"DVARA_ADVERTISED_IP is {text}. It must be the one IP address", message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -2,7 +2,7 @@
 -- OrleansQuery; from it they take the text for each key at start, bind its @parameters and read its columns by name, so everything else is
 -- ours. Names are unqualified: the connection's search path chooses the schema. All of it can run again, also beside running silos.
 -- Silos need to read OrleansQuery, and to select, insert, update and delete in the other tables; they never need to own them.
--- Each text is one statement and so one transaction. No line may be a lone semicolon: script runners cut there.
+-- Each text is one statement and so one transaction.
 
 CREATE TABLE IF NOT EXISTS OrleansQuery (
     QueryKey  text PRIMARY KEY,
@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS orleans_reminders (
 -- Each silo reads the reminders of its part of the hash ring.
 CREATE INDEX IF NOT EXISTS orleans_reminders_by_hash ON orleans_reminders (service_id, grain_hash);
 
+-- The provider gives the state's name as type, not the grain's: two grain types that share state name and key would share the row.
 -- The key makes a second first write of one state a conflict; two rows would keep the grain from ever activating again. A cleared state
 -- stays as a row without payload, so that the version of a state that was cleared and written anew never repeats.
 CREATE TABLE IF NOT EXISTS orleans_grain_state (
