@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Everything that CI checks. Prints one line "N passed, N failed" at the end; its exit code is 0 only when nothing failed.
 #   tests/run.sh            all of it
-#   tests/run.sh unit       one suite: unit, functional, stress
+#   tests/run.sh unit       one suite: unit, functional, postgres (the tests of stores and routes once more, on PostgreSQL), stress
 set -uo pipefail
 cd "$(dirname "$0")/.."
-suites=("${@:-unit functional}")
+suites=("${@:-unit functional postgres}")
 read -ra suites <<<"${suites[*]}"
 
 # Programs that the tests run. Where one is missing it comes from Debian's packages.
@@ -23,11 +23,31 @@ fi
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 dotnet build Dvara.sln -c Release -v quiet || { echo "0 passed, 1 failed"; exit 1; }
 
-declare -A project=([unit]=Dvara.UnitTests [functional]=Dvara.FunctionalTests [stress]=Dvara.StressTests)
+# A PostgreSQL server of our own, unless one is given (as a superuser).
+if [ -z "${DVARA_TEST_POSTGRES:-}" ]; then
+  server=${TMPDIR:-/tmp}/dvara-postgres-$$
+  DVARA_TEST_POSTGRES=$(tests/postgres.sh start "$server") || { echo "0 passed, 1 failed"; exit 1; }
+  export DVARA_TEST_POSTGRES
+  trap 'tests/postgres.sh stop "$server"' EXIT
+fi
+
+# What a suite runs: the project, and which part of it.
+unit=(Dvara.UnitTests)
+functional=(Dvara.FunctionalTests)
+stress=(Dvara.StressTests -showLiveOutput)
+postgres_unit=(Dvara.UnitTests -namespace Dvara.UnitTests.Metering)
+postgres_functional=(Dvara.FunctionalTests)
+for slice in AdminTokens ApiKeys Audit Chargeback Costs Gateway Metering Pricing Tenants; do
+  postgres_functional+=(-namespace "Dvara.FunctionalTests.$slice")
+done
+
 passed=0 failed=0
-for suite in "${suites[@]}"; do
+for suite in ${suites[*]/#postgres/postgres_unit postgres_functional}; do
+  unset -n what
+  declare -n what=$suite
   log=$(mktemp)
-  dotnet run -c Release --no-build --project "tests/${project[$suite]}" -- -noLogo -noColor $([ "$suite" = stress ] && echo -showLiveOutput) 2>&1 | tee "$log"
+  engine=$([[ $suite == postgres_* ]] && echo postgres)
+  DVARA_TEST_ENGINE=$engine dotnet run -c Release --no-build --project "tests/${what[0]}" -- -noLogo -noColor "${what[@]:1}" 2>&1 | tee "$log"
   summary=$(grep -E 'Total: [0-9]+' "$log" | tail -n 1)
   total=$(sed -nE 's/.*Total: ([0-9]+).*/\1/p' <<<"$summary")
   bad=$(sed -nE 's/.*Errors: ([0-9]+), Failed: ([0-9]+).*/\1+\2/p' <<<"$summary")

@@ -93,7 +93,7 @@ internal sealed record DvaraSettings
             MasterKey = configuration["DVARA_MASTER_KEY"],
             Postgres = configuration["DVARA_POSTGRES"] is { Length: > 0 } postgres ? postgres : null,
             ClusterId = configuration["DVARA_CLUSTER_ID"] ?? "dvara",
-            SiloPort = ReadSiloPort(configuration["DVARA_SILO_PORT"], problems),
+            SiloPort = ReadSiloPort(configuration["DVARA_SILO_PORT"], isCluster: !string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]), problems),
             AdvertisedIp = ReadAddress(configuration["DVARA_ADVERTISED_IP"], problems),
             GatewayPort = ReadNumber(configuration, "DVARA_GATEWAY_PORT", 0, 0, 65535, problems),
             Role = ReadRole(configuration["DVARA_ROLE"], problems),
@@ -146,6 +146,11 @@ internal sealed record DvaraSettings
             problems.Add("DVARA_MASTER_KEY is not set. With DVARA_POSTGRES all silos need the same one; make it with: openssl rand -hex 32");
         }
 
+        if (settings.ClockStart is not null)
+        {
+            problems.Add("DVARA_CLOCK_START is set together with DVARA_POSTGRES. A rehearsal runs on one node: the silos of a cluster go by the database's clock.");
+        }
+
         try
         {
             _ = new NpgsqlConnectionStringBuilder(settings.Postgres);
@@ -186,8 +191,14 @@ internal sealed record DvaraSettings
         return byDefault;
     }
 
-    private static int ReadSiloPort(string? text, List<string> problems)
+    private static int ReadSiloPort(string? text, bool isCluster, List<string> problems)
     {
+        // On one node nobody else needs to know the port; in a cluster it stands in firewalls.
+        if (text is null && isCluster)
+        {
+            text = "11111";
+        }
+
         if (text is null)
         {
             return IsFree(DefaultSiloPort) ? DefaultSiloPort : FreePort();
