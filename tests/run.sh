@@ -26,9 +26,9 @@ dotnet build Dvara.sln -c Release -v quiet || { echo "0 passed, 1 failed"; exit 
 # A PostgreSQL server of our own, unless one is given (as a superuser).
 if [ -z "${DVARA_TEST_POSTGRES:-}" ]; then
   server=${TMPDIR:-/tmp}/dvara-postgres-$$
-  DVARA_TEST_POSTGRES=$(tests/postgres.sh start "$server") || { echo "0 passed, 1 failed"; exit 1; }
+  DVARA_TEST_POSTGRES=$(deploy/local-postgres.sh start "$server") || { echo "0 passed, 1 failed"; exit 1; }
   export DVARA_TEST_POSTGRES
-  trap 'tests/postgres.sh stop "$server"' EXIT
+  trap 'deploy/local-postgres.sh stop "$server"' EXIT
 fi
 
 # What a suite runs: the project, and which part of it.

@@ -57,13 +57,12 @@ public sealed class ClusterDrill(int seed) : IAsyncDisposable
 
     private readonly Random _random = new(seed);
     private readonly DrillLoad _load = new(seed);
-    private readonly string _data = Directory.CreateTempSubdirectory("dvara-cluster-").FullName;
-    private readonly GatewayProcess[] _silos = new GatewayProcess[Silos];
     private readonly Dictionary<ClusterFault, int> _faults = [];
     private readonly List<string> _violations = [];
     private FakeUpstream _upstream = null!;
     private PostgresServer _postgres = null!;
     private CuttingProxy _proxy = null!;
+    private ProcessCluster _cluster = null!;
     private (string Tenant, string Key) _drill;
     private int _openMax;
     private int _withoutUpstream;
@@ -76,12 +75,9 @@ public sealed class ClusterDrill(int seed) : IAsyncDisposable
         _upstream.Answer = _load.AnswerAsync;
         _postgres = await PostgresServer.StartAsync();
         _proxy = new CuttingProxy(_postgres.Port);
-        for (var silo = 0; silo < Silos; silo++)
-        {
-            await StartSiloAsync(silo);
-        }
-
-        _drill = await DrillLoad.NewKeyAsync(_silos[0].Admin);
+        _cluster = new ProcessCluster(new NpgsqlConnectionStringBuilder(_postgres.ConnectionString) { Port = _proxy.Port }.ToString(), _upstream.Settings);
+        await _cluster.StartAsync(Silos);
+        _drill = await DrillLoad.NewKeyAsync(_cluster.Silos[0].Admin);
     }
 
     /// <param name="fault">What happens.</param>
@@ -113,15 +109,10 @@ public sealed class ClusterDrill(int seed) : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var silo in _silos.Where(silo => silo is not null))
-        {
-            await silo.DisposeAsync();
-        }
-
+        await _cluster.DisposeAsync();
         await _proxy.DisposeAsync();
         await _postgres.DisposeAsync();
         await _upstream.DisposeAsync();
-        Directory.Delete(_data, recursive: true);
     }
 
     private async Task DoAsync(ClusterFault fault, TimeSpan length)
@@ -130,25 +121,25 @@ public sealed class ClusterDrill(int seed) : IAsyncDisposable
         switch (fault)
         {
             case ClusterFault.KillSilo:
-                await _silos[victim].KillAsync();
-                await RestartSiloAsync(victim);
+                await _cluster.Silos[victim].KillAsync();
+                await _cluster.RestartAsync(victim);
                 break;
             case ClusterFault.TerminateSilo:
                 using (var patience = new CancellationTokenSource(Patience))
                 {
-                    var exit = await _silos[victim].TerminateAsync(patience.Token);
+                    var exit = await _cluster.Silos[victim].TerminateAsync(patience.Token);
                     if (exit != 0)
                     {
                         _violations.Add($"a silo ended with {exit} after SIGTERM");
                     }
                 }
 
-                await RestartSiloAsync(victim);
+                await _cluster.RestartAsync(victim);
                 break;
             case ClusterFault.FreezeSilo:
-                _silos[victim].Freeze();
+                _cluster.Silos[victim].Freeze();
                 await PassAsync(length);
-                _silos[victim].Resume();
+                _cluster.Silos[victim].Resume();
                 break;
             case ClusterFault.StopPostgres:
                 await _postgres.StopAsync();
@@ -179,10 +170,10 @@ public sealed class ClusterDrill(int seed) : IAsyncDisposable
         while (!stop.IsCancellationRequested)
         {
             // A silo that is being restarted has another address afterwards.
-            var silo = _silos[worker % Silos];
+            var silo = _cluster.Silos[worker % Silos];
             using var client = ClientOf(silo);
             await _load.CallUntilAsync(worker, client, stop);
-            if (!stop.IsCancellationRequested && silo == _silos[worker % Silos])
+            if (!stop.IsCancellationRequested && silo == _cluster.Silos[worker % Silos])
             {
                 await PassAsync(TimeSpan.FromMilliseconds(50));
             }
@@ -193,12 +184,12 @@ public sealed class ClusterDrill(int seed) : IAsyncDisposable
     private async Task AnswersAsync(int silo) => await WaitAsync(
         async () =>
         {
-            if (_silos[silo].HasExited)
+            if (_cluster.Silos[silo].HasExited)
             {
-                await RestartSiloAsync(silo);
+                await _cluster.RestartAsync(silo);
             }
 
-            using var client = ClientOf(_silos[silo]);
+            using var client = ClientOf(_cluster.Silos[silo]);
             var answered = _load.Answered;
             return await _load.CallAsync(client, stream: false) && _load.Answered > answered && await IsReadyAsync(silo);
         },
@@ -206,20 +197,20 @@ public sealed class ClusterDrill(int seed) : IAsyncDisposable
 
     private async Task<bool> IsReadyAsync(int silo)
     {
-        using var ready = await _silos[silo].Admin.GetAsync("/readyz");
+        using var ready = await _cluster.Silos[silo].Admin.GetAsync("/readyz");
         return ready.IsSuccessStatusCode;
     }
 
     private async Task CompareAsync(ClusterFault fault)
     {
-        await Task.WhenAll(_silos.Select(silo => WaitAsync(
+        await Task.WhenAll(_cluster.Silos.Select(silo => WaitAsync(
             async () =>
             {
                 var journals = (await silo.Admin.GetFromJsonAsync<JsonNode>("/v1/admin/journals?limit=1000"))!["items"]!.AsArray();
                 return journals.All(journal => (int?)journal!["pending"] is null or 0);
             },
             "a journal to be shipped")));
-        var lines = await DrillLoad.ReadLinesAsync(_silos[_random.Next(Silos)].Admin, _drill.Tenant);
+        var lines = await DrillLoad.ReadLinesAsync(_cluster.Silos[_random.Next(Silos)].Admin, _drill.Tenant);
         (_withoutUpstream, var violations) = _load.Compare(lines, _openMax);
         _charges = lines.Count;
         _violations.AddRange(violations.Select(violation => $"after {fault}: {violation}"));
@@ -229,31 +220,13 @@ public sealed class ClusterDrill(int seed) : IAsyncDisposable
     /// <summary>The rollups of three writers are the rows.</summary>
     private async Task CompareSummaryAsync(ClusterFault fault, List<JsonNode> lines)
     {
-        var summary = (await _silos[_random.Next(Silos)].Admin.GetFromJsonAsync<JsonNode>(
+        var summary = (await _cluster.Silos[_random.Next(Silos)].Admin.GetFromJsonAsync<JsonNode>(
             $"/v1/admin/costs/summary?tenantId={_drill.Tenant}&from=2020-01-01T00:00:00Z&to=2040-01-01T00:00:00Z"))!;
         var rows = lines.Sum(line => (decimal)line["totalCostUsd"]!);
         if ((decimal)summary["totalCostUsd"]! != rows)
         {
             _violations.Add($"after {fault}: the summary says {summary["totalCostUsd"]}, the rows {rows}");
         }
-    }
-
-    private async Task RestartSiloAsync(int silo)
-    {
-        await _silos[silo].DisposeAsync();
-        await StartSiloAsync(silo);
-    }
-
-    private async Task StartSiloAsync(int silo)
-    {
-        var settings = new Dictionary<string, string?>(_upstream.Settings)
-        {
-            ["DVARA_POSTGRES"] = new NpgsqlConnectionStringBuilder(_postgres.ConnectionString) { Port = _proxy.Port }.ToString(),
-            ["DVARA_MASTER_KEY"] = GatewayEnvironment.MasterKey,
-            ["DVARA_ADVERTISED_IP"] = "127.0.0.1",
-            ["Dvara:Hosting:LeaveSeconds"] = "1",
-        };
-        _silos[silo] = await GatewayProcess.StartAsync(Path.Combine(_data, $"silo-{silo}"), settings);
     }
 
     private HttpClient ClientOf(GatewayProcess silo)

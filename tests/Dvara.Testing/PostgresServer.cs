@@ -47,5 +47,5 @@ public sealed class PostgresServer : IAsyncDisposable
     public async ValueTask DisposeAsync() => await ControlAsync("stop", _folder);
 
     private static Task<string> ControlAsync(string command, string folder) =>
-        Shell.RunAsync(Repository.Root, Patience, Path.Combine(Repository.Root, "tests", "postgres.sh"), command, folder);
+        Shell.RunAsync(Repository.Root, Patience, Path.Combine(Repository.Root, "deploy", "local-postgres.sh"), command, folder);
 }

@@ -19,7 +19,7 @@ public static class TestPostgres
     public static bool IsEngine => Environment.GetEnvironmentVariable(EngineVariable) == "postgres";
 
     public static string Server => Environment.GetEnvironmentVariable(ServerVariable)
-        ?? throw new InvalidOperationException($"{ServerVariable} is not set: run tests/run.sh, or start a server with tests/postgres.sh.");
+        ?? throw new InvalidOperationException($"{ServerVariable} is not set: run tests/run.sh, or start a server with deploy/local-postgres.sh.");
 
     /// <returns>The connection string of a new database with the newest schema.</returns>
     public static async Task<string> NewDatabaseAsync()

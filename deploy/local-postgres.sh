@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A private PostgreSQL server for tests, on a free port of the loopback, in a folder of its own.
-#   tests/postgres.sh start <folder>    starts it and prints its connection string (a superuser's)
-#   tests/postgres.sh stop <folder>     stops it and removes the folder
-#   tests/postgres.sh halt|kill|restart <folder>    stops it as an operator does, kills all of its processes, starts it again
+# A private PostgreSQL server for tests and trials, on a free port of the loopback, in a folder of its own.
+#   deploy/local-postgres.sh start <folder>    starts it and prints its connection string (of a superuser)
+#   deploy/local-postgres.sh stop <folder>     stops it and removes the folder
+#   deploy/local-postgres.sh halt|kill|restart <folder>    stops it as an operator does, kills all of its processes, starts it again
 set -euo pipefail
 folder=${2:?folder}
 
