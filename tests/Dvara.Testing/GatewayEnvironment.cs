@@ -76,6 +76,7 @@ public sealed class GatewayEnvironment : IAsyncDisposable
                 ["DVARA_MASTER_KEY"] = ownDatabase is null ? null : MasterKey,
                 ["DVARA_ADVERTISED_IP"] = ownDatabase is null ? null : "127.0.0.1",
                 ["Dvara:Hosting:LeaveSeconds"] = "0",
+                ["Dvara:Hosting:StopSeconds"] = "5",
             });
             builder.Configuration.AddInMemoryCollection(settings ?? new Dictionary<string, string?>());
             builder.WebHost.UseUrls("http://127.0.0.1:0");
