@@ -1,9 +1,13 @@
+using Orleans.Placement;
+
 namespace Dvara.Server.ApiKeys;
 
 /// <summary>
 /// Reads a key's row once for all silos that ask, and again when an asker knows of a newer change. Fails closed: what cannot be read again
 /// is not answered.
 /// </summary>
+// Any silo: each asks once and remembers.
+[RandomPlacement]
 internal sealed class ApiKeyGrain(ApiKeyStore store) : Grain, IApiKeyGrain
 {
     private ApiKeyIdentity? _identity;

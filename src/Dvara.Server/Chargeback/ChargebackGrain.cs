@@ -6,6 +6,7 @@ using Dvara.Server.Audit;
 using Dvara.Server.Hosting.Idempotency;
 using Dvara.Server.Metering;
 using Dvara.Server.Tenants;
+using Orleans.Placement;
 
 namespace Dvara.Server.Chargeback;
 
@@ -15,6 +16,7 @@ namespace Dvara.Server.Chargeback;
 /// without a statement, and the next order makes it from the same rows. One activation per tenant keeps work from being done twice;
 /// should there ever be two, the store's unique constraints let one of them win.
 /// </summary>
+[RandomPlacement]
 internal sealed class ChargebackGrain(
     StatementStore statements,
     BilledRowStore rows,

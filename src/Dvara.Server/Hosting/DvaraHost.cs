@@ -53,7 +53,7 @@ internal static class DvaraHost
             admin.UseAuthorization();
             admin.UseMiddleware<IdempotencyMiddleware>();
         });
-        Map(app);
+        Map(app, settings.Role);
         return app;
     }
 
@@ -102,7 +102,7 @@ internal static class DvaraHost
         services.AddGateway();
     }
 
-    private static void Map(WebApplication app)
+    private static void Map(WebApplication app, NodeRole role)
     {
         app.MapHealth();
         app.MapTelemetry();
@@ -116,6 +116,9 @@ internal static class DvaraHost
         app.MapMetering();
         app.MapCosts();
         app.MapChargeback();
-        app.MapGateway();
+        if (role != NodeRole.Silo)
+        {
+            app.MapGateway();
+        }
     }
 }

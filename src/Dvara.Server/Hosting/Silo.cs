@@ -71,6 +71,12 @@ internal static class Silo
         client.Configure<ClusterOptions>(cluster => Name(cluster, settings));
         client.UseAdoNetClustering(clustering => (clustering.Invariant, clustering.DataSource) = (Invariant, orleans));
         client.Configure<ClientMessagingOptions>(messaging => messaging.ResponseTimeout = ResponseTimeout);
+        // Gateways may be started before the silos.
+        client.UseConnectionRetryFilter(async (_, cancellationToken) =>
+        {
+            await Task.Delay(TimeSpan.FromSeconds(1), cancellationToken);
+            return true;
+        });
     }
 
     private static void Name(ClusterOptions cluster, DvaraSettings settings) => (cluster.ClusterId, cluster.ServiceId) = (settings.ClusterId, ServiceId);

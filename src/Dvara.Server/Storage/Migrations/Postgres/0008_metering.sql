@@ -77,7 +77,7 @@ CREATE INDEX charges_unpriced ON charges (at_ms) WHERE state = 'UNPRICED';
 CREATE TRIGGER charges_are_append_only BEFORE UPDATE OR DELETE ON charges
     FOR EACH ROW EXECUTE FUNCTION refuse_change('the ledger is append-only');
 
--- Whatever fits no month: a charge is never refused for its time. It should be empty; /readyz and the log say when it is not.
+-- Whatever fits no month: a charge is never refused for its time. It should be empty; the log says when it is not.
 CREATE TABLE charges_beyond PARTITION OF charges DEFAULT;
 
 -- The smallest UUIDv7 of an instant: its milliseconds, then zeros.

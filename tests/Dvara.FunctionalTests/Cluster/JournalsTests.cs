@@ -1,0 +1,204 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
+using Dapper;
+using Dvara.Server.Metering;
+using Dvara.Server.Storage;
+using Dvara.Testing;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+using Xunit;
+
+namespace Dvara.FunctionalTests.Cluster;
+
+/// <summary>Journals of silos that come and go, and of a ledger that forgets or is away.</summary>
+public sealed class JournalsTests : IAsyncLifetime
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private TestCluster _cluster = null!;
+
+    public async ValueTask InitializeAsync() => _cluster = await TestCluster.StartAsync(nodes: 0);
+
+    public ValueTask DisposeAsync() => _cluster.DisposeAsync();
+
+    [Fact]
+    public async Task Journal_OfASiloThatIsGone_IsShippedFromItsFolder()
+    {
+        var node = await _cluster.AddAsync();
+        var folder = Directory.CreateTempSubdirectory("dvara-gone-").FullName;
+        try
+        {
+            var settings = new Dictionary<string, string?> { ["DVARA_POSTGRES"] = _cluster.Database, ["DVARA_MASTER_KEY"] = GatewayEnvironment.MasterKey, ["DVARA_ADVERTISED_IP"] = "127.0.0.1" };
+            var (tenant, key) = await DrillLoad.NewKeyAsync(node.Admin);
+            await using (var gone = await GatewayProcess.StartAsync(folder, settings))
+            {
+                // What it has settled and not shipped when it dies.
+                await BlockLedgerAsync();
+                using var client = new HttpClient { BaseAddress = gone.BaseAddress };
+                Assert.Equal(HttpStatusCode.OK, await CallAsync(client, key));
+                await gone.KillAsync();
+                await UnblockLedgerAsync();
+            }
+
+            Assert.Empty(await DrillLoad.ReadLinesAsync(node.Admin, tenant));
+            await ExecuteAsync("UPDATE journals SET seen_ms = seen_ms - 120000");
+            Assert.Contains("MISSING", await StatesAsync(node));
+
+            await using (var pools = new PostgresPools(_cluster.Database))
+            {
+                using var logging = Microsoft.Extensions.Logging.LoggerFactory.Create(_ => { });
+                var said = await JournalShipment.RunAsync(pools, folder, logging, CancellationToken.None);
+                Assert.Contains("closed", said, StringComparison.Ordinal);
+            }
+
+            var line = Assert.Single(await DrillLoad.ReadLinesAsync(node.Admin, tenant));
+            Assert.Equal("SETTLED", (string)line["state"]!);
+            Assert.Contains("CLOSED", await StatesAsync(node));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task Ledger_ThatLostItsLastCommits_IsFedAgain()
+    {
+        var node = await _cluster.AddAsync();
+        var journal = node.Services.GetRequiredService<Journal>();
+        var writer = node.Services.GetRequiredService<LedgerWriter>();
+        var (tenant, key) = await DrillLoad.NewKeyAsync(node.Admin);
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(node.Client, key));
+        await writer.FlushAsync(CancellationToken.None);
+        var kept = await QueryAsync<long>("SELECT shipped_through FROM journals");
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(node.Client, key));
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(node.Client, key));
+        await writer.FlushAsync(CancellationToken.None);
+        var before = await SummaryAsync(node, tenant);
+
+        // As a standby that lacked the last transactions and was made primary.
+        await ExecuteAsync($"""
+            ALTER TABLE charges DISABLE TRIGGER ALL;
+            DELETE FROM charges WHERE journal_seq > {kept};
+            DELETE FROM journal_batches WHERE last_seq > {kept};
+            DELETE FROM rollup_hours; DELETE FROM rollup_minutes;
+            UPDATE journals SET shipped_through = {kept}, digest = (SELECT digest FROM journal_batches ORDER BY last_seq DESC LIMIT 1);
+            """);
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(node.Client, key));
+        await writer.FlushAsync(CancellationToken.None);
+
+        Assert.Equal(4, (await DrillLoad.ReadLinesAsync(node.Admin, tenant)).Count);
+        Assert.Equal(0, journal.Unshipped);
+        Assert.Equal(3, before);
+    }
+
+    [Fact]
+    public async Task Calls_WhileTheLedgerIsAway_AreTakenUpToTheBoundAndThen503()
+    {
+        const int bound = 20;
+        var node = await _cluster.AddAsync(new Dictionary<string, string?> { ["Dvara:Journal:UnshippedMax"] = $"{bound}" });
+        var (tenant, key) = await DrillLoad.NewKeyAsync(node.Admin);
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(node.Client, key));
+        await node.Services.GetRequiredService<LedgerWriter>().FlushAsync(CancellationToken.None);
+
+        await BlockLedgerAsync();
+        for (var call = 0; call < bound; call++)
+        {
+            Assert.Equal(HttpStatusCode.OK, await CallAsync(node.Client, key));
+        }
+
+        using (var refused = await SendAsync(node.Client, key))
+        {
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+            Assert.Equal("ledger_unavailable", (string)(await refused.Content.ReadFromJsonAsync<JsonNode>())!["error"]!["code"]!);
+        }
+
+        using (var ready = await node.Client.GetAsync("/readyz"))
+        {
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
+        }
+
+        await UnblockLedgerAsync();
+        using var patience = new CancellationTokenSource(Patience);
+        await node.Services.GetRequiredService<LedgerWriter>().FlushAsync(patience.Token);
+
+        Assert.Equal(HttpStatusCode.OK, await CallAsync(node.Client, key));
+        await node.Services.GetRequiredService<LedgerWriter>().FlushAsync(patience.Token);
+        Assert.Equal(bound + 2, (await DrillLoad.ReadLinesAsync(node.Admin, tenant)).Count);
+    }
+
+    [Fact]
+    public async Task Answer_AcknowledgedByTheLedger_IsInItWhenItEnds()
+    {
+        var node = await _cluster.AddAsync(new Dictionary<string, string?> { ["Dvara:Metering:Acknowledge"] = "ledger" });
+        var (_, key) = await DrillLoad.NewKeyAsync(node.Admin);
+        for (var call = 1; call <= 20; call++)
+        {
+            Assert.Equal(HttpStatusCode.OK, await CallAsync(node.Client, key));
+            Assert.Equal(call, await QueryAsync<long>("SELECT count(*) FROM charges"));
+        }
+
+        // Away: answers end after one short wait, and then without any.
+        await BlockLedgerAsync();
+        var started = TimeProvider.System.GetTimestamp();
+        for (var call = 0; call < 20; call++)
+        {
+            Assert.Equal(HttpStatusCode.OK, await CallAsync(node.Client, key));
+        }
+
+        Assert.True(TimeProvider.System.GetElapsedTime(started) < 20 * TimeSpan.FromMilliseconds(250));
+        await UnblockLedgerAsync();
+        using var patience = new CancellationTokenSource(Patience);
+        await node.Services.GetRequiredService<LedgerWriter>().FlushAsync(patience.Token);
+        Assert.Equal(40, await QueryAsync<long>("SELECT count(*) FROM charges"));
+    }
+
+    /// <summary>The ledger's writers fail until it is unblocked; everything else goes on.</summary>
+    private Task BlockLedgerAsync() => ExecuteAsync("""
+        CREATE OR REPLACE FUNCTION be_away() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'away' USING ERRCODE = 'cannot_connect_now';
+        END $$;
+        CREATE TRIGGER away BEFORE INSERT ON journal_batches FOR EACH ROW EXECUTE FUNCTION be_away();
+        """);
+
+    private Task UnblockLedgerAsync() => ExecuteAsync("DROP TRIGGER away ON journal_batches");
+
+    private async Task ExecuteAsync(string sql)
+    {
+        await using var connection = await ConnectAsync();
+        await connection.ExecuteAsync(sql);
+    }
+
+    private async Task<T> QueryAsync<T>(string sql)
+    {
+        await using var connection = await ConnectAsync();
+        return await connection.QuerySingleAsync<T>(sql);
+    }
+
+    private async Task<NpgsqlConnection> ConnectAsync()
+    {
+        var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(_cluster.Database) { Pooling = false }.ToString());
+        await connection.OpenAsync();
+        return connection;
+    }
+
+    private static async Task<List<string>> StatesAsync(GatewayEnvironment node) =>
+        [.. (await node.Admin.GetFromJsonAsync<JsonNode>("/v1/admin/journals"))!["items"]!.AsArray().Select(journal => (string)journal!["state"]!)];
+
+    private static async Task<int> SummaryAsync(GatewayEnvironment node, string tenant) => (int)(await node.Admin.GetFromJsonAsync<JsonNode>(
+        $"/v1/admin/costs/summary?tenantId={tenant}&from=2026-01-01T00:00:00Z&to=2040-01-01T00:00:00Z"))!["requestCount"]!;
+
+    private static async Task<HttpStatusCode> CallAsync(HttpClient client, string key)
+    {
+        using var answer = await SendAsync(client, key);
+        return answer.StatusCode;
+    }
+
+    private static Task<HttpResponseMessage> SendAsync(HttpClient client, string key) => client.SendAsync(new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions")
+    {
+        Headers = { Authorization = new("Bearer", key) },
+        Content = JsonContent.Create(new { model = "mock/gpt-4o", messages = new[] { new { role = "user", content = "Hi" } } }),
+    });
+}

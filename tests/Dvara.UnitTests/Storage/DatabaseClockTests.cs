@@ -1,0 +1,60 @@
+using CsCheck;
+using Dvara.Server.Storage;
+using Xunit;
+
+namespace Dvara.UnitTests.Storage;
+
+public sealed class DatabaseClockTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 4, 1, 0, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void Clock_GoesByTheDatabase()
+    {
+        var clock = new DatabaseClock();
+        var asked = TimeProvider.System.GetTimestamp();
+
+        clock.SetAnchor(Start.AddYears(10), asked, asked);
+
+        Assert.InRange(clock.GetUtcNow(), Start.AddYears(10), Start.AddYears(10).AddMinutes(1));
+        Assert.True(clock.Skew < TimeSpan.FromDays(-365));
+    }
+
+    [Fact]
+    public void Clock_UnderAnyAnchors_NeverGoesBackwards() =>
+        Gen.Int[-100_000, 100_000].Array[1, 50].Sample(jumps =>
+        {
+            var clock = new DatabaseClock();
+            var last = DateTimeOffset.MinValue;
+            foreach (var jump in jumps)
+            {
+                var asked = TimeProvider.System.GetTimestamp();
+                clock.SetAnchor(Start.AddMilliseconds(jump), asked, TimeProvider.System.GetTimestamp());
+                var now = clock.GetUtcNow();
+                Assert.True(now >= last);
+                last = now;
+            }
+        });
+
+    [Fact]
+    public void Clock_ReadByManyThreads_NeverGoesBackwardsForAnyOfThem()
+    {
+        var clock = new DatabaseClock();
+        Parallel.For(0, 8, thread =>
+        {
+            var last = DateTimeOffset.MinValue;
+            for (var i = 0; i < 20_000; i++)
+            {
+                if (i % 1000 == 0)
+                {
+                    var asked = TimeProvider.System.GetTimestamp();
+                    clock.SetAnchor(Start.AddMilliseconds((thread * 37) + (i % 7)), asked, asked);
+                }
+
+                var now = clock.GetUtcNow();
+                Assert.True(now >= last);
+                last = now;
+            }
+        });
+    }
+}
