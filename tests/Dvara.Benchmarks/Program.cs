@@ -5,6 +5,8 @@ using Dvara.Benchmarks;
 // dotnet run -c Release --project tests/Dvara.Benchmarks -- allocations        bytes per request in the gateway's process
 // dotnet run -c Release --project tests/Dvara.Benchmarks -- start              start of a process to its first answered request
 // dotnet run -c Release --project tests/Dvara.Benchmarks -- lookup             whose key is this, first use and warm
+// dotnet run -c Release --project tests/Dvara.Benchmarks -- ledger 100000      charges per second into both engines (needs DVARA_TEST_POSTGRES)
+// dotnet run -c Release --project tests/Dvara.Benchmarks -- queries 10000000   reports over so many charges (needs DVARA_TEST_POSTGRES)
 return args switch
 {
     ["upstream"] => await BareUpstream.RunAsync(),
@@ -13,6 +15,8 @@ return args switch
     ["allocations"] => await SideBySide.MeasureAllocationsAsync(),
     ["start"] => await SideBySide.MeasureStartAsync(),
     ["lookup"] => await Lookup.RunAsync(),
+    ["ledger", var charges] => await LedgerThroughput.RunAsync(int.Parse(charges, System.Globalization.CultureInfo.InvariantCulture)),
+    ["queries", var charges] => await LedgerQueries.RunAsync(int.Parse(charges, System.Globalization.CultureInfo.InvariantCulture)),
     [] => await SideBySide.RunAsync(),
-    _ => throw new ArgumentException("Known: no argument, or: memory <requests>, allocations, start, lookup"),
+    _ => throw new ArgumentException("Known: no argument, or: memory <requests>, allocations, start, lookup, ledger <charges>, queries <charges>"),
 };

@@ -20,7 +20,7 @@ internal sealed record JournalRow(JournalId Id, string Silo, string State, long 
 internal static class LedgerStore
 {
     /// <summary>The values of <see cref="ChargeRow.Values"/>, in their order.</summary>
-    private static readonly (string Name, BulkType Type)[] ChargeColumns =
+    public static readonly (string Name, BulkType Type)[] ChargeColumns =
     [
         ("attempt_id", BulkType.Id), ("revision", BulkType.Number), ("kind", BulkType.Text), ("state", BulkType.Text),
         ("request_id", BulkType.Id), ("attempt", BulkType.Number), ("tenant_id", BulkType.Id), ("api_key_id", BulkType.Id),
