@@ -14,15 +14,18 @@ internal sealed class SummaryStore(Database database, TimeProvider clock)
     /// <summary>Minute rollups are kept for 48 hours; the last of them is left alone, because it is swept while we read.</summary>
     private static readonly TimeSpan MinutesReadable = TimeSpan.FromHours(47);
 
-    // The tenants asked for: the one given, else each that has anything, found by skipping through the primary key. So one
-    // statement reads a tenant's stretch of a rollup whether one tenant is asked for or all.
-    private const string AskedTenants = """
-        WITH RECURSIVE asked (id) AS (
-            SELECT COALESCE(@tenantId, (SELECT tenant_id FROM rollup_hours ORDER BY tenant_id LIMIT 1))
+    // Every tenant that has anything, found by skipping through the primary key: so a rollup is read tenant by tenant, as it is sorted.
+    private const string EachTenant = """
+        WITH RECURSIVE each (id) AS (
+            SELECT (SELECT tenant_id FROM rollup_hours ORDER BY tenant_id LIMIT 1)
             UNION ALL
-            SELECT (SELECT h.tenant_id FROM rollup_hours h WHERE h.tenant_id > asked.id ORDER BY h.tenant_id LIMIT 1)
-            FROM asked WHERE @tenantId IS NULL AND asked.id IS NOT NULL
+            SELECT (SELECT h.tenant_id FROM rollup_hours h WHERE h.tenant_id > each.id ORDER BY h.tenant_id LIMIT 1)
+            FROM each WHERE each.id IS NOT NULL
         )
+
+        """;
+
+    private const string Columns = """
         SELECT CASE WHEN @bucketMs > 0 THEN r.start_ms - r.start_ms % @bucketMs END AS startMs,
             CASE WHEN @byTenant THEN r.tenant_id END AS tenantId,
             CASE WHEN @byApiKey THEN r.api_key_id END AS apiKeyId,
@@ -43,22 +46,25 @@ internal sealed class SummaryStore(Database database, TimeProvider clock)
         """;
 
     private const string Matching = """
-
-        WHERE r.tenant_id = asked.id AND r.start_ms >= @fromMs AND r.start_ms < @toMs
+         AND r.start_ms >= @fromMs AND r.start_ms < @toMs
             AND (@apiKeyId IS NULL OR r.api_key_id = @apiKeyId)
             AND (@provider IS NULL OR r.provider = @provider)
             AND (@model IS NULL OR r.model = @model)
         """;
 
-    private const string SumHours = AskedTenants + " NULL AS tagValue FROM asked CROSS JOIN rollup_hours r" + Matching + " GROUP BY 1, 2, 3, 4, 5";
+    private const string ByColumns = " GROUP BY 1, 2, 3, 4, 5";
 
-    private const string SumMinutes = AskedTenants + " NULL AS tagValue FROM asked CROSS JOIN rollup_minutes r" + Matching + " GROUP BY 1, 2, 3, 4, 5";
-
-    private const string SumTagHours = AskedTenants + " r.tag_value AS tagValue FROM asked CROSS JOIN rollup_tag_hours r" + Matching + """
+    private const string ByTag = """
 
              AND r.tag_key = @tagKey AND (@tagValue IS NULL OR r.tag_value = @tagValue)
         GROUP BY 1, 2, 3, 4, 5, r.tag_value
         """;
+
+    private static readonly Statement SumHours = new("NULL", "rollup_hours", ByColumns);
+
+    private static readonly Statement SumMinutes = new("NULL", "rollup_minutes", ByColumns);
+
+    private static readonly Statement SumTagHours = new("r.tag_value", "rollup_tag_hours", ByTag);
 
     private const string HighCardinalityDays = """
         SELECT DISTINCT day_ms FROM high_cardinality_tags
@@ -136,7 +142,7 @@ internal sealed class SummaryStore(Database database, TimeProvider clock)
     }
 
     private static async Task ReadRollupAsync(
-        DbTransaction snapshot, string sql, SummaryQuery query, CoverPiece piece, Action<CostCell> add, CancellationToken cancellationToken)
+        DbTransaction snapshot, Statement sum, SummaryQuery query, CoverPiece piece, Action<CostCell> add, CancellationToken cancellationToken)
     {
         var filter = query.Filter;
         var parameters = new
@@ -155,7 +161,7 @@ internal sealed class SummaryStore(Database database, TimeProvider clock)
             tagKey = query.TagKeys.Count == 0 ? null : query.TagKeys[0],
             tagValue = filter.Tags.Count == 0 ? null : filter.Tags[0].Value,
         };
-        var rows = snapshot.Connection!.QueryUnbufferedAsync<RollupRow>(sql, parameters, snapshot);
+        var rows = snapshot.Connection!.QueryUnbufferedAsync<RollupRow>(filter.TenantId is null ? sum.OfAll : sum.OfTenant, parameters, snapshot);
         await foreach (var row in rows.WithCancellation(cancellationToken))
         {
             add(row.ToCell());
@@ -188,6 +194,14 @@ internal sealed class SummaryStore(Database database, TimeProvider clock)
                 return;
             }
         }
+    }
+
+    /// <summary>A sum over a rollup, of one tenant or of all of them.</summary>
+    private sealed class Statement(string tagValue, string rollup, string groups)
+    {
+        public string OfTenant { get; } = $"{Columns} {tagValue} AS tagValue FROM {rollup} r WHERE r.tenant_id = @tenantId{Matching}{groups}";
+
+        public string OfAll { get; } = $"{EachTenant}{Columns} {tagValue} AS tagValue FROM each CROSS JOIN {rollup} r WHERE r.tenant_id = each.id{Matching}{groups}";
     }
 
     private sealed class RollupRow
