@@ -1,0 +1,50 @@
+using Dvara.Testing;
+using Xunit;
+
+namespace Dvara.StressTests;
+
+public sealed class ClusterTests(ITestOutputHelper output)
+{
+    private const int Rounds = 6;
+
+    [Fact]
+    public async Task Cluster_UnderEveryFaultAgainAndAgain_LosesAndDoublesNothing()
+    {
+        await using var drill = new ClusterDrill(seed: Environment.TickCount);
+        await drill.StartAsync();
+
+        for (var round = 0; round < Rounds; round++)
+        {
+            foreach (var fault in Enum.GetValues<ClusterFault>())
+            {
+                await drill.SufferAsync(fault, TimeSpan.FromSeconds(round % 2 == 0 ? 5 : 30));
+            }
+        }
+
+        var report = drill.Report();
+        output.WriteLine(report.ToString());
+        Assert.Empty(report.Violations);
+    }
+
+    [Fact]
+    public async Task Change_OnOneSilo_ActsOnTheOthersWithinASecond()
+    {
+        const int trials = 1_000;
+        await using var cluster = await TestCluster.StartAsync(nodes: 3);
+        var drill = new SpreadDrill(cluster);
+
+        for (var trial = 0; trial < trials; trial += 4)
+        {
+            if (trial % 16 == 0)
+            {
+                await drill.CutListenAsync();
+            }
+
+            await Task.WhenAll(Enumerable.Range(0, 4).Select(i => i % 2 == 0 ? drill.RevokeAsync() : drill.PriceAsync()));
+        }
+
+        var delays = drill.Delays.Order().ToList();
+        output.WriteLine($"{trials} trials: median {delays[delays.Count / 2].TotalMilliseconds:F0} ms, worst {delays[^1].TotalMilliseconds:F0} ms");
+        Assert.True(delays[^1] < TimeSpan.FromSeconds(1), $"{delays[^1]}");
+    }
+}
