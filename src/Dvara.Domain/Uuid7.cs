@@ -16,4 +16,18 @@ public static class Uuid7
         BinaryPrimitives.WriteUInt16BigEndian(bytes[6..], (ushort)(0x7000 | fraction));
         return new Guid(bytes, bigEndian: true);
     }
+
+    /// <summary>
+    /// Below every id of an instant or later, above every earlier one, where instants are stamped in whole milliseconds: one between two
+    /// of them means the later. Ids know no time before 1970.
+    /// </summary>
+    public static Guid FirstAt(DateTimeOffset instant)
+    {
+        var ticks = Math.Max(0, instant.UtcTicks - DateTimeOffset.UnixEpoch.Ticks);
+        var milliseconds = (ticks + TimeSpan.TicksPerMillisecond - 1) / TimeSpan.TicksPerMillisecond;
+        Span<byte> bytes = stackalloc byte[16];
+        bytes.Clear();
+        BinaryPrimitives.WriteInt64BigEndian(bytes, milliseconds << 16);
+        return new Guid(bytes, bigEndian: true);
+    }
 }

@@ -27,5 +27,20 @@ public sealed class Uuid7Tests
         });
 
     [Fact]
+    public void FirstAt_SortsBelowTheIdsOfItsMillisecond_AndAboveEarlierOnes() =>
+        Instant.Where(at => at.Ticks > DateTimeOffset.UnixEpoch.Ticks + TimeSpan.TicksPerMillisecond).Sample(at =>
+        {
+            var whole = DateTimeOffset.FromUnixTimeMilliseconds(at.ToUnixTimeMilliseconds());
+            return Uuid7.FirstAt(whole) < Uuid7.At(at) && Uuid7.FirstAt(whole) > Uuid7.At(whole.AddTicks(-1));
+        });
+
+    [Fact]
+    public void FirstAt_BetweenTwoMilliseconds_IsOfTheLater() =>
+        Assert.Equal(Uuid7.FirstAt(DateTimeOffset.UnixEpoch.AddMilliseconds(8)), Uuid7.FirstAt(DateTimeOffset.UnixEpoch.AddMilliseconds(7).AddTicks(1)));
+
+    [Fact]
+    public void FirstAt_BeforeTheEpoch_IsTheLowestOfAll() => Assert.Equal(Guid.Empty, Uuid7.FirstAt(DateTimeOffset.MinValue));
+
+    [Fact]
     public void At_TheSameInstant_GivesAnotherId() => Assert.NotEqual(Uuid7.At(DateTimeOffset.UnixEpoch), Uuid7.At(DateTimeOffset.UnixEpoch));
 }

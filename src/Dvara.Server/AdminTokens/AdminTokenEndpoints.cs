@@ -49,21 +49,10 @@ internal static class AdminTokenEndpoints
     private static async Task<IResult> ListAsync(HttpContext httpContext, AdminTokenStore store, TokenUses uses, CursorCodec cursors)
     {
         var query = new AdminQuery(httpContext.Request.Query);
-        var (limit, cursor) = (query.Limit(), query.Text("cursor"));
+        var limit = query.Limit();
         var tenant = httpContext.Admin().TenantId;
         var scope = $"{Path} {tenant}";
-        AdminTokenId? before = null;
-        if (cursor is not null)
-        {
-            before = cursors.Decode(scope, cursor) is { } position
-                ? new AdminTokenId(Guid.ParseExact(position, "D"))
-                : null;
-            if (before is null)
-            {
-                query.Fail("cursor", "cursor is not one of this list.");
-            }
-        }
-
+        AdminTokenId? before = query.Cursor(cursors, scope) is { } position ? new(Guid.ParseExact(position, "D")) : null;
         if (query.Error() is { } error)
         {
             return error;

@@ -1,4 +1,3 @@
-using System.Text;
 using Dvara.Domain;
 using Dvara.Server.Audit;
 using Dvara.Server.Hosting;
@@ -30,7 +29,7 @@ internal sealed class BootstrapToken(
 
         // File before row: after a crash in between the next start finds the file and uses it. The other way round the
         // installation would have an owner whose token nobody knows.
-        var secret = ReadOrMakeFile();
+        var secret = SecretFile.ReadOrMake(directory.AdminTokenFile, AdminToken.MakeSecret);
         if (await store.InsertFirstAsync(token, AdminToken.Hash(secret), created, cancellationToken))
         {
             startUp.NewAdminToken = secret;
@@ -54,33 +53,5 @@ internal sealed class BootstrapToken(
             Scopes = AdminRole.Owner.Scopes(),
             CreatedAt = now,
         };
-    }
-
-    private string ReadOrMakeFile()
-    {
-        var file = directory.AdminTokenFile;
-        if (File.Exists(file))
-        {
-            return File.ReadAllText(file).Trim();
-        }
-
-        var secret = AdminToken.MakeSecret();
-        var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
-        if (!OperatingSystem.IsWindows())
-        {
-            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        }
-
-        // Renamed into place, so that the file is never seen half written.
-        var unfinished = file + ".new";
-        File.Delete(unfinished);
-        using (var stream = new FileStream(unfinished, options))
-        {
-            stream.Write(Encoding.ASCII.GetBytes(secret + "\n"));
-            stream.Flush(flushToDisk: true);
-        }
-
-        File.Move(unfinished, file);
-        return secret;
     }
 }

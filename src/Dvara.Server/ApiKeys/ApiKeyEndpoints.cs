@@ -77,17 +77,8 @@ internal static class ApiKeyEndpoints
     {
         var tenant = TenantOf(id);
         var query = new AdminQuery(httpContext.Request.Query);
-        var (limit, cursor, scope) = (query.Limit(), query.Text("cursor"), PathOf(tenant));
-        ApiKeyId? before = null;
-        if (cursor is not null)
-        {
-            before = cursors.Decode(scope, cursor) is { } position ? new ApiKeyId(Guid.ParseExact(position, "D")) : null;
-            if (before is null)
-            {
-                query.Fail("cursor", "cursor is not one of this list.");
-            }
-        }
-
+        var (limit, scope) = (query.Limit(), PathOf(tenant));
+        ApiKeyId? before = query.Cursor(cursors, scope) is { } position ? new(Guid.ParseExact(position, "D")) : null;
         if (query.Error() is { } error)
         {
             return error;

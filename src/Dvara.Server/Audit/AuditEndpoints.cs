@@ -22,7 +22,7 @@ internal static partial class AuditEndpoints
         var window = query.Window(required: false);
         var admin = httpContext.Admin();
         var scope = $"{Path} {admin.TenantId} {tenant} {type} {window.From.UtcTicks} {window.To.UtcTicks}";
-        var after = ReadCursor(query, cursors, scope);
+        Guid? after = query.Cursor(cursors, scope) is { } position ? Guid.ParseExact(position, "D") : null;
         if (query.Error() is { } error)
         {
             return error;
@@ -50,22 +50,6 @@ internal static partial class AuditEndpoints
         }
 
         return type == AuditTypes.GatewayResponse ? AuditTypes.GatewayRequest : type;
-    }
-
-    private static Guid? ReadCursor(AdminQuery query, CursorCodec cursors, string scope)
-    {
-        if (query.Text("cursor") is not { } cursor)
-        {
-            return null;
-        }
-
-        if (cursors.Decode(scope, cursor) is { } position)
-        {
-            return Guid.ParseExact(position, "D");
-        }
-
-        query.Fail("cursor", "cursor is not one of this list with these filters.");
-        return null;
     }
 
     /// <summary>An open end of the window is echoed as null.</summary>

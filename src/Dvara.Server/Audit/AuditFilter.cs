@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Dvara.Domain;
 using Dvara.Domain.Time;
 
@@ -20,22 +19,7 @@ internal sealed record AuditFilter
     /// <param name="after">The last event of the page before, or null.</param>
     public static AuditFilter Of(TimeWindow window, Guid? after)
     {
-        var end = FirstId(window.To);
-        return new() { From = FirstId(window.From), Before = after < end ? after.Value : end };
-    }
-
-    /// <summary>The least id that an event at or after an instant can have: events are stamped in whole milliseconds.</summary>
-    private static Guid FirstId(DateTimeOffset instant)
-    {
-        var milliseconds = Math.Max(0, instant.ToUnixTimeMilliseconds());
-        if (milliseconds > 0 && instant.UtcTicks % TimeSpan.TicksPerMillisecond > 0)
-        {
-            milliseconds++;
-        }
-
-        Span<byte> id = stackalloc byte[16];
-        id.Clear();
-        BinaryPrimitives.WriteInt64BigEndian(id, milliseconds << 16);
-        return new Guid(id, bigEndian: true);
+        var end = Uuid7.FirstAt(window.To);
+        return new() { From = Uuid7.FirstAt(window.From), Before = after < end ? after.Value : end };
     }
 }

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Text.Json;
 using Dapper;
 using Dvara.Domain;
@@ -40,7 +39,7 @@ internal sealed class BilledRowStore(Database database)
 
     /// <summary>Adds up what was used in a window, whatever month bills it, corrections included.</summary>
     public Task AddUsedAsync(StatementSheet sheet, TenantId tenant, TimeWindow window, CancellationToken cancellationToken) =>
-        AddAsync(sheet, UsedIn, new { tenant, first = FirstAttemptAt(window.From), end = FirstAttemptAt(window.To) }, cancellationToken);
+        AddAsync(sheet, UsedIn, new { tenant, first = new AttemptId(Uuid7.FirstAt(window.From)), end = new AttemptId(Uuid7.FirstAt(window.To)) }, cancellationToken);
 
     private Task<bool> AddAsync(StatementSheet sheet, string sql, object parameters, CancellationToken cancellationToken) =>
         database.ReadAsync(
@@ -54,15 +53,6 @@ internal sealed class BilledRowStore(Database database)
                 return true;
             },
             cancellationToken);
-
-    /// <summary>The lowest id an attempt of that millisecond can have. Ids know no time before 1970.</summary>
-    private static AttemptId FirstAttemptAt(DateTimeOffset instant)
-    {
-        Span<byte> bytes = stackalloc byte[16];
-        bytes.Clear();
-        BinaryPrimitives.WriteInt64BigEndian(bytes, Math.Max(0, instant.ToUnixTimeMilliseconds()) << 16);
-        return new(new Guid(bytes, bigEndian: true));
-    }
 
     private sealed class Row
     {

@@ -85,7 +85,7 @@ internal static class ChargebackEndpoints
         var admin = httpContext.Admin();
         var scope = string.Create(
             CultureInfo.InvariantCulture, $"{Path} {admin.TenantId} {tenant} {status} {within.From.UtcTicks} {within.To.UtcTicks}");
-        var before = ReadCursor(query, cursors, scope);
+        StatementId? before = query.Cursor(cursors, scope) is { } position ? new(Guid.ParseExact(position, "D")) : null;
         if (query.Error() is { } error)
         {
             return error;
@@ -147,22 +147,6 @@ internal static class ChargebackEndpoints
         return statement is not null && httpContext.Admin().MaySee(statement.TenantId)
             ? (statement, null)
             : (null, ApiError.NotFound("statement"));
-    }
-
-    private static StatementId? ReadCursor(AdminQuery query, CursorCodec cursors, string scope)
-    {
-        if (query.Text("cursor") is not { } cursor)
-        {
-            return null;
-        }
-
-        if (cursors.Decode(scope, cursor) is { } position)
-        {
-            return new StatementId(Guid.ParseExact(position, "D"));
-        }
-
-        query.Fail("cursor", "cursor is not one of this list with these filters.");
-        return null;
     }
 
     /// <summary>The stored bytes, so that what is read and what is downloaded never differ.</summary>

@@ -21,16 +21,6 @@ internal static class CostCursor
 
     public static string Write(CursorCodec cursors, string scope, AttemptId last) => cursors.Encode(scope, last.ToString());
 
-    public static (AttemptId? Before, ApiError? Problem) Read(CursorCodec cursors, string scope, string? cursor)
-    {
-        if (cursor is null)
-        {
-            return (null, null);
-        }
-
-        return Guid.TryParseExact(cursors.Decode(scope, cursor), "D", out var attemptId)
-            ? (new AttemptId(attemptId), null)
-            : (null, new ApiError(StatusCodes.Status400BadRequest, "invalid_request_error", "invalid_cursor",
-                "The cursor is not one of this list; start again without it, or send it with the filters it came with.") { Param = "cursor" });
-    }
+    public static AttemptId? Read(AdminQuery query, CursorCodec cursors, string scope) =>
+        query.Cursor(cursors, scope) is { } position ? new(Guid.ParseExact(position, "D")) : null;
 }

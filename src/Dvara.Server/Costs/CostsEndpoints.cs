@@ -23,8 +23,8 @@ internal static class CostsEndpoints
         var state = query.Choice<ChargeState>("state");
         var limit = query.Limit();
         var scope = CostCursor.ScopeOf(filter, requestId, state);
-        var (before, problem) = CostCursor.Read(cursors, scope, query.Text("cursor"));
-        if ((Refusal(httpContext, query, filter) ?? problem) is { } refusal)
+        var before = CostCursor.Read(query, cursors, scope);
+        if (Refusal(httpContext, query, filter) is { } refusal)
         {
             return refusal;
         }

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Data.Common;
 using System.Runtime.CompilerServices;
 using Dapper;
@@ -110,13 +109,7 @@ internal sealed class CostsStore(Database database)
         }
     }
 
-    /// <summary>No attempt of that millisecond sorts below it, none of an earlier one above.</summary>
-    private static AttemptId FirstOf(long ms)
-    {
-        Span<byte> bytes = stackalloc byte[16];
-        BinaryPrimitives.WriteInt64BigEndian(bytes, Math.Max(ms, 0) << 16);
-        return new(new Guid(bytes, bigEndian: true));
-    }
+    private static AttemptId FirstOf(long ms) => new(Uuid7.FirstAt(DateTimeOffset.FromUnixTimeMilliseconds(ms)));
 
     private static object Parameters(CostFilter filter, AttemptId first, AttemptId end, RequestId? requestId = null, int limit = 0) => new
     {

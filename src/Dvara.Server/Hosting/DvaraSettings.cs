@@ -86,6 +86,7 @@ internal sealed record DvaraSettings
     {
         var problems = new List<string>();
         SettingNames.Unify(configuration, problems);
+        var listeners = ListenerSettings.Read(configuration, problems);
         var settings = new DvaraSettings
         {
             DataDirectory = configuration["DVARA_DATA_DIR"] ?? "./data",
@@ -100,9 +101,9 @@ internal sealed record DvaraSettings
             AcceptLoss = configuration["DVARA_ACCEPT_LOSS"] == "1",
             ClockStart = ReadClock(configuration["DVARA_CLOCK_START"], problems),
             Acknowledge = ReadAcknowledge(configuration["Dvara:Metering:Acknowledge"], problems),
-            Providers = ProviderSettings.Read(configuration, problems),
+            Providers = ProviderSettings.Read(configuration, listeners.Ports, problems),
             Gateway = GatewayOptions.Read(configuration, problems),
-            Listeners = ListenerSettings.Read(configuration, problems),
+            Listeners = listeners,
             LeaveSeconds = ReadNumber(configuration, "Dvara:Hosting:LeaveSeconds", string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]) ? 0 : 5, 0, 300, problems),
             StopSeconds = ReadNumber(configuration, "Dvara:Hosting:StopSeconds", string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]) ? 30 : 600, 0, 3600, problems),
         };

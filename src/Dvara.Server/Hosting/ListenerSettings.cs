@@ -17,7 +17,10 @@ internal sealed record ListenerSettings
     /// <summary>Whose <c>X-Forwarded-*</c> count (<c>DVARA_TRUSTED_PROXIES</c>, addresses or CIDR ranges); empty: nobody's.</summary>
     public required IReadOnlyList<IPNetwork> TrustedProxies { get; init; }
 
-    public IReadOnlySet<int> AdminPorts => AdminUrls.Select(url => BindingAddress.Parse(url).Port).ToHashSet();
+    public IReadOnlySet<int> AdminPorts => PortsOf(AdminUrls);
+
+    /// <summary>Every port it listens on; 0 stands for one that the system chooses.</summary>
+    public IReadOnlySet<int> Ports => PortsOf([.. Urls, .. AdminUrls]);
 
     public static ListenerSettings Read(IConfiguration configuration, List<string> problems)
     {
@@ -30,7 +33,7 @@ internal sealed record ListenerSettings
             Tls = tls,
             TrustedProxies = ReadProxies(configuration["DVARA_TRUSTED_PROXIES"], problems),
         };
-        var ports = settings.Urls.Select(url => BindingAddress.Parse(url).Port).ToHashSet();
+        var ports = PortsOf(settings.Urls);
         if (settings.AdminPorts.Any(port => port == 0 || ports.Contains(port)))
         {
             problems.Add("DVARA_ADMIN_URLS must name ports of its own: neither 0 nor one of ASPNETCORE_URLS.");
@@ -38,6 +41,8 @@ internal sealed record ListenerSettings
 
         return settings;
     }
+
+    private static HashSet<int> PortsOf(IEnumerable<string> urls) => [.. urls.Select(url => BindingAddress.Parse(url).Port)];
 
     private static List<string> ReadUrls(string name, string? text, bool hasTls, List<string> problems)
     {

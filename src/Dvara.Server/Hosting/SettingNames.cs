@@ -4,8 +4,8 @@ namespace Dvara.Server.Hosting;
 
 /// <summary>
 /// The settings with structure, and their spellings. <c>Dvara:Gateway:IdleSeconds</c> is also <c>dvara.llm-gateway.gateway.idle-seconds</c>
-/// (settings file, flat or nested, and command line) and <c>DVARA_LLM_GATEWAY_GATEWAY_IDLE_SECONDS</c> (environment). A spelling that
-/// matches no setting is an error: a misspelt cap or schedule must not be silently absent.
+/// (settings file, flat or nested, and command line) and <c>DVARA_LLM_GATEWAY_GATEWAY_IDLE_SECONDS</c> (environment). A spelling
+/// that matches no setting is an error: a misspelt cap or schedule must not be silently absent.
 /// </summary>
 internal static class SettingNames
 {
@@ -25,6 +25,15 @@ internal static class SettingNames
         "Dvara:Gateway:TotalSeconds",
         "Dvara:Hosting:LeaveSeconds",
         "Dvara:Hosting:StopSeconds",
+        "Dvara:Journal:BatchMax",
+        "Dvara:Journal:FileBytesMax",
+        "Dvara:Journal:Gather",
+        "Dvara:Journal:QueueMax",
+        "Dvara:Journal:RecentMax",
+        "Dvara:Journal:ReserveBytes",
+        "Dvara:Journal:Retention",
+        "Dvara:Journal:TagValuesMax",
+        "Dvara:Journal:UnshippedMax",
         "Dvara:Metering:Acknowledge",
         "Dvara:Mock:Enabled",
         "Dvara:Providers:*:ApiKey",
@@ -50,7 +59,7 @@ internal static class SettingNames
                 }
                 else if (IsSpelling(key))
                 {
-                    problems.Add($"{key.Replace(':', '.')} is not a setting. The settings are {string.Join(", ", Spellings.Select(s => s.Dotted))}.");
+                    problems.Add(Problem(key));
                 }
             }
         }
@@ -58,9 +67,15 @@ internal static class SettingNames
         configuration.AddInMemoryCollection(winners);
     }
 
-    private static bool IsSpelling(string key) =>
-        key.Replace(':', '.').StartsWith(DottedRoot, StringComparison.OrdinalIgnoreCase)
-        || key.StartsWith(EnvironmentRoot, StringComparison.OrdinalIgnoreCase);
+    private static bool IsSpelling(string key) => IsDotted(key)
+        || key.StartsWith(Root, StringComparison.OrdinalIgnoreCase) || key.StartsWith(EnvironmentRoot, StringComparison.OrdinalIgnoreCase);
+
+    private static bool IsDotted(string key) => key.Replace(':', '.').StartsWith(DottedRoot, StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>Lists the settings as the operator spells them.</summary>
+    private static string Problem(string key) => key.StartsWith(Root, StringComparison.OrdinalIgnoreCase) && !IsDotted(key)
+        ? $"{key} is not a setting. The settings are {string.Join(", ", Known)}."
+        : $"{key.Replace(':', '.')} is not a setting. The settings are {string.Join(", ", Spellings.Select(spelling => spelling.Dotted))}.";
 
     private static string? Resolve(string key)
     {
@@ -104,9 +119,9 @@ internal static class SettingNames
             Dotted = DottedRoot + string.Join('.', words);
             _patterns =
             [
-                Pattern(name.Split(':'), ":"),
-                Pattern(["dvara", "llm-gateway", .. words], "[.:]"),
-                Pattern([EnvironmentRoot.TrimEnd('_'), .. words.Select(word => word.Replace('-', '_'))], "_"),
+                Pattern(name.Split(':'), ":", "[^:]+"),
+                Pattern(["dvara", "llm-gateway", .. words], "[.:]", "[^.:]+"),
+                Pattern([EnvironmentRoot.TrimEnd('_'), .. words.Select(word => word.Replace('-', '_'))], "_", "[^.:_]+"),
             ];
         }
 
@@ -119,8 +134,8 @@ internal static class SettingNames
             return match is null ? null : _name.Replace(Chosen, match.Groups["chosen"].Value.ToLowerInvariant(), StringComparison.Ordinal);
         }
 
-        private static Regex Pattern(IEnumerable<string> words, string separator) => new(
-            $"^{string.Join(separator, words.Select(word => word == Chosen ? "(?<chosen>[^.:_]+)" : Regex.Escape(word)))}$",
+        private static Regex Pattern(IEnumerable<string> words, string separator, string chosen) => new(
+            $"^{string.Join(separator, words.Select(word => word == Chosen ? $"(?<chosen>{chosen})" : Regex.Escape(word)))}$",
             RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
 
         /// <summary><c>IdleSeconds</c> becomes <c>idle-seconds</c>.</summary>

@@ -17,17 +17,8 @@ internal static class JournalEndpoints
     private static async Task<IResult> ListAsync(HttpContext httpContext, Database database, Journal own, CursorCodec cursors, TimeProvider clock)
     {
         var query = new AdminQuery(httpContext.Request.Query);
-        var (limit, cursor) = (query.Limit(), query.Text("cursor"));
-        JournalId? before = null;
-        if (cursor is not null)
-        {
-            before = cursors.Decode(Path, cursor) is { } position ? new JournalId(Guid.ParseExact(position, "D")) : null;
-            if (before is null)
-            {
-                query.Fail("cursor", "cursor is not one of this list.");
-            }
-        }
-
+        var limit = query.Limit();
+        JournalId? before = query.Cursor(cursors, Path) is { } position ? new(Guid.ParseExact(position, "D")) : null;
         if (query.Error() is { } error)
         {
             return error;

@@ -52,10 +52,10 @@ internal static class PricingEndpoints
     {
         var query = new AdminQuery(httpContext.Request.Query);
         var filter = PriceFilter.Read(query, httpContext.Admin());
-        var (limit, cursor) = (query.Limit(), query.Text("cursor"));
+        var limit = query.Limit();
         var scope = filter.CursorScope();
-        var position = cursor is null ? null : cursors.Decode(scope, cursor);
-        if ((query.Error() ?? RefuseCursor(cursor, position)) is { } error)
+        var position = query.Cursor(cursors, scope);
+        if (query.Error() is { } error)
         {
             return error;
         }
@@ -78,10 +78,10 @@ internal static class PricingEndpoints
         var query = new AdminQuery(httpContext.Request.Query);
         var tenant = query.Tenant() ?? httpContext.Admin().TenantId;
         var window = query.Window(required: false);
-        var (limit, cursor) = (query.Limit(), query.Text("cursor"));
+        var limit = query.Limit();
         var scope = $"{Path}/unpriced {tenant} {Instants.Format(window.From)} {Instants.Format(window.To)}";
-        var position = cursor is null ? null : cursors.Decode(scope, cursor);
-        if ((query.Error() ?? RefuseCursor(cursor, position)) is { } error)
+        var position = query.Cursor(cursors, scope);
+        if (query.Error() is { } error)
         {
             return error;
         }
@@ -246,11 +246,6 @@ internal static class PricingEndpoints
     }
 
     private static bool SeesTenant(HttpContext httpContext, TenantId? tenant) => tenant is null || httpContext.Admin().MaySee(tenant);
-
-    private static ApiError? RefuseCursor(string? cursor, string? position) => cursor is null || position is not null
-        ? null
-        : new ApiError(StatusCodes.Status400BadRequest, "invalid_request_error", "invalid_cursor",
-            "The cursor is not one of this list; start again without it, or send it with the filters it came with.") { Param = "cursor" };
 
     private static Func<TenantId?, object, AuditEvent> Note(HttpContext httpContext, TimeProvider clock) =>
         (tenant, facts) => AuditEvent.By(httpContext.Admin(), clock, httpContext, PriceChanges.AuditType, tenant, facts);

@@ -14,10 +14,10 @@ internal static partial class ProviderSettings
     private const string Section = "Dvara:Providers";
 
     /// <param name="configuration">Environment, settings file and command line.</param>
+    /// <param name="listening">Ports of this very server, which no provider may be.</param>
     /// <param name="problems">Receives a sentence for each setting that is wrong.</param>
-    public static IReadOnlyList<ProviderConfig> Read(IConfiguration configuration, List<string> problems)
+    public static IReadOnlyList<ProviderConfig> Read(IConfiguration configuration, IReadOnlySet<int> listening, List<string> problems)
     {
-        var listening = ListeningPorts(configuration);
         var providers = new Dictionary<string, ProviderConfig>(StringComparer.Ordinal);
         foreach (var known in KnownProvider.All.Values)
         {
@@ -86,16 +86,6 @@ internal static partial class ProviderSettings
         NullIfEmpty(configuration["DVARA_" + name]) ?? NullIfEmpty(configuration[name]);
 
     private static string? NullIfEmpty(string? value) => string.IsNullOrEmpty(value) ? null : value;
-
-    private static HashSet<int> ListeningPorts(IConfiguration configuration)
-    {
-        var urls = string.Join(';', NullIfEmpty(configuration["URLS"]) ?? "http://localhost:8080", configuration["DVARA_ADMIN_URLS"]);
-        return [.. urls
-            .Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
-            .Select(BindingAddress.Parse)
-            .Select(a => a.Port)
-            .Where(p => p != 0)];
-    }
 
     /// <summary>Asked only when the port is ours too, so that a start does not wait for name servers.</summary>
     private static bool IsThisMachine(Uri uri)

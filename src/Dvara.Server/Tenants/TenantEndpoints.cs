@@ -52,19 +52,10 @@ internal static class TenantEndpoints
     private static async Task<IResult> ListAsync(HttpContext httpContext, TenantStore store, CursorCodec cursors)
     {
         var query = new AdminQuery(httpContext.Request.Query);
-        var (limit, cursor) = (query.Limit(), query.Text("cursor"));
+        var limit = query.Limit();
         var filter = TenantFilter.Read(query, httpContext.Admin());
         var scope = filter.CursorScope(Path);
-        TenantId? before = null;
-        if (cursor is not null)
-        {
-            before = cursors.Decode(scope, cursor) is { } position ? ParseId(position) : null;
-            if (before is null)
-            {
-                query.Fail("cursor", "cursor is not one of this list.");
-            }
-        }
-
+        var before = query.Cursor(cursors, scope) is { } position ? ParseId(position) : null;
         if (query.Error() is { } error)
         {
             return error;

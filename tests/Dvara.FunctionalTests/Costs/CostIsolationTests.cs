@@ -63,7 +63,7 @@ public sealed class CostIsolationTests
         using var client = await node.NarrowedAsync(SomeCharges.Tenants[0]);
         var cursor = (await node.GetAsync($"?limit=1&tenantId={SomeCharges.Tenants[1]}")).GetProperty("nextCursor").GetString();
 
-        await CostsNode.RefusedAsync(client, $"?cursor={cursor}", HttpStatusCode.BadRequest, "invalid_cursor");
+        await CostsNode.RefusedAsync(client, $"?cursor={cursor}", HttpStatusCode.BadRequest, "validation_error");
     }
 
     [Theory]

@@ -57,7 +57,8 @@ public sealed class CostPagesTests
             "?cursor=", "?cursor=abc", "?cursor=%00", $"?cursor={new string('A', 3000)}",
         })
         {
-            await node.RefusedAsync(query, HttpStatusCode.BadRequest, "invalid_cursor");
+            var error = await node.RefusedAsync(query, HttpStatusCode.BadRequest, "validation_error");
+            Assert.Equal("cursor", error.GetProperty("param").GetString());
         }
     }
 

@@ -134,9 +134,9 @@ public sealed class PriceAccessTests
         var page = await node.GetAsync("?limit=1");
         var cursor = page.Json.GetProperty("nextCursor").GetString();
 
-        (await node.GetAsync($"?limit=1&provider=openai&cursor={cursor}")).Refuses(HttpStatusCode.BadRequest, "invalid_cursor");
-        (await node.GetAsync("?cursor=AAAA")).Refuses(HttpStatusCode.BadRequest, "invalid_cursor");
-        (await node.GetAsync("/unpriced?cursor=AAAA")).Refuses(HttpStatusCode.BadRequest, "invalid_cursor");
+        (await node.GetAsync($"?limit=1&provider=openai&cursor={cursor}")).Refuses(HttpStatusCode.BadRequest, "validation_error", "cursor");
+        (await node.GetAsync("?cursor=AAAA")).Refuses(HttpStatusCode.BadRequest, "validation_error", "cursor");
+        (await node.GetAsync("/unpriced?cursor=AAAA")).Refuses(HttpStatusCode.BadRequest, "validation_error", "cursor");
         (await node.GetAsync("/nothing")).Refuses(HttpStatusCode.NotFound, "not_found");
         (await node.SendAsync(HttpMethod.Delete, $"/{Guid.NewGuid()}")).Refuses(HttpStatusCode.NotFound, "not_found");
         (await node.PostAsync(Price(more: ("inputPerMillionUsd", -1)))).Refuses(HttpStatusCode.BadRequest, "validation_error", "inputPerMillionUsd");

@@ -1,5 +1,6 @@
 using System.Text;
 using Dvara.Server.Hosting;
+using Dvara.Server.Metering;
 using Microsoft.Extensions.Configuration;
 using Xunit;
 
@@ -84,6 +85,61 @@ public sealed class SettingNamesTests
 
         Assert.Contains(name.Replace(':', '.'), problem, StringComparison.Ordinal);
         Assert.Contains("dvara.llm-gateway.gateway.idle-seconds", problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Setting_MisspeltInTheEnvironment_IsAProblem()
+    {
+        // As the provider of environment variables hands it over: the underscores are colons by then.
+        var configuration = new ConfigurationManager { ["Dvara:Gateway:IdelSeconds"] = "45" };
+
+        var problem = Assert.Single(Unify(configuration));
+
+        Assert.StartsWith("Dvara:Gateway:IdelSeconds is not a setting. The settings are Dvara:Gateway:BadKeysPerSecond,", problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Setting_OfTheJournal_IsKnown()
+    {
+        var names = typeof(JournalOptions).GetProperties().Select(property => $"{JournalOptions.Section}:{property.Name}").ToList();
+        var configuration = new ConfigurationManager();
+        configuration.AddInMemoryCollection(names.ToDictionary(name => name, string? (_) => "1"));
+
+        Assert.Empty(Unify(configuration));
+        Assert.NotEmpty(names);
+    }
+
+    [Fact]
+    public void Provider_WithAnImpossibleName_IsOneProblem()
+    {
+        var configuration = new ConfigurationManager { ["Dvara:Providers:my_llm:BaseUrl"] = "http://llm:8000/v1" };
+
+        var message = Assert.Throws<SettingsException>(() => DvaraSettings.Read(configuration)).Message;
+
+        Assert.Contains("Dvara:Providers:my_llm: a provider id has", message, StringComparison.Ordinal);
+        Assert.DoesNotContain("is not a setting", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Url_ThatIsNone_IsAProblem()
+    {
+        var configuration = new ConfigurationManager { ["ASPNETCORE_URLS"] = "localhost:8080" };
+
+        var message = Assert.Throws<SettingsException>(() => DvaraSettings.Read(configuration)).Message;
+
+        Assert.Contains("ASPNETCORE_URLS has localhost:8080. It must be a list of addresses", message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("http://localhost:8080;http://localhost:9000")]
+    [InlineData("http://localhost:8080,http://localhost:9000")]
+    public void Provider_ThatIsThisServer_IsRefused(string urls)
+    {
+        var configuration = new ConfigurationManager { ["ASPNETCORE_URLS"] = urls, ["OPENAI_BASE_URL"] = "http://127.0.0.1:9000/v1" };
+
+        var message = Assert.Throws<SettingsException>(() => DvaraSettings.Read(configuration)).Message;
+
+        Assert.Contains("OPENAI_BASE_URL reaches this very server", message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -100,6 +100,25 @@ internal sealed class AdminQuery
         return null;
     }
 
+    /// <summary>Where the page before ended; null for the first page, and for a cursor that is not of this list.</summary>
+    /// <param name="cursors">Made it.</param>
+    /// <param name="scope">What it must belong to: the path and every filter.</param>
+    public string? Cursor(CursorCodec cursors, string scope)
+    {
+        if (Text("cursor") is not { } cursor)
+        {
+            return null;
+        }
+
+        var position = cursors.Decode(scope, cursor);
+        if (position is null)
+        {
+            Fail("cursor", "cursor is not one of this list; start again without it, or send it with the filters it came with.");
+        }
+
+        return position;
+    }
+
     /// <summary>Rows of a page: 50 where absent, 1 to 1000.</summary>
     public int Limit()
     {
