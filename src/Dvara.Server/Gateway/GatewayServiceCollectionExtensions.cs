@@ -15,6 +15,7 @@ internal static class GatewayServiceCollectionExtensions
         services.AddSingleton<DrainGate>();
         services.AddSingleton<LoopMark>();
         services.AddSingleton<Admission>();
+        services.AddSingleton<Attempts>();
         services.AddSingleton<Dispatcher>();
         services.AddSingleton<Conductor>();
         services.AddSingleton<ModelList>();
