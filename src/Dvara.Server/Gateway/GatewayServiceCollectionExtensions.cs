@@ -18,6 +18,7 @@ internal static class GatewayServiceCollectionExtensions
         services.AddSingleton<Attempts>();
         services.AddSingleton<Dispatcher>();
         services.AddSingleton<Conductor>();
+        services.AddHostedService<TokenizerWarmUp>();
         services.AddSingleton<ModelList>();
         services.AddSingleton<RequestLookup>();
         services.AddOptions<KestrelServerOptions>().Configure<GatewayOptions>((kestrel, gateway) =>
