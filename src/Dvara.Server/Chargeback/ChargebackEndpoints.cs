@@ -18,6 +18,9 @@ internal static class ChargebackEndpoints
     /// <summary>A page of statements with many lines ends early rather than fill the memory.</summary>
     private const long PageBytesMax = 8 << 20;
 
+    private static readonly ApiError LedgerUnavailable = new(StatusCodes.Status503ServiceUnavailable, "server_error", "ledger_unavailable",
+        "The ledger does not have all charges yet, so no statement was made. Try again.");
+
     public static void MapChargeback(this IEndpointRouteBuilder app)
     {
         var chargeback = app.MapGroup(Path).WithTags("Chargeback");
@@ -55,6 +58,12 @@ internal static class ChargebackEndpoints
         if (outcome is null)
         {
             return ApiError.NotFound("tenant");
+        }
+
+        if (outcome.LedgerIsBehind)
+        {
+            httpContext.Response.Headers.RetryAfter = "5";
+            return LedgerUnavailable;
         }
 
         var statement = await store.FindAsync(new StatementId(outcome.StatementId), httpContext.RequestAborted)

@@ -29,6 +29,8 @@ internal sealed class ChargebackGrain(
     /// <summary>How long the ledger writer may take to bring in what is settled.</summary>
     private static readonly TimeSpan FlushMax = TimeSpan.FromSeconds(30);
 
+    private static readonly StatementOutcome LedgerIsBehind = new() { StatementId = default, Created = false, LedgerIsBehind = true };
+
     private TenantId Tenant => new(this.GetPrimaryKey());
 
     public async Task<StatementOutcome?> GenerateAsync(StatementOrder order)
@@ -53,7 +55,11 @@ internal sealed class ChargebackGrain(
             return new() { StatementId = known.Value, Created = false };
         }
 
-        await FlushAsync();
+        if (!await FlushAsync())
+        {
+            return LedgerIsBehind;
+        }
+
         var closing = await statements.CloseAsync(Tenant, month, now, CancellationToken.None);
         var sheet = new StatementSheet(window);
         await rows.AddBilledAsync(sheet, Tenant, month, CancellationToken.None);
@@ -66,7 +72,11 @@ internal sealed class ChargebackGrain(
 
     private async Task<StatementOutcome> LookAsync(StatementOrder order, TimeWindow window, string tenantName, DateTimeOffset now)
     {
-        await FlushAsync();
+        if (!await FlushAsync())
+        {
+            return LedgerIsBehind;
+        }
+
         var sheet = new StatementSheet(window);
 
         // A month that still runs shows what its final statement would; any other window can only go by the time of use.
@@ -122,9 +132,18 @@ internal sealed class ChargebackGrain(
     }
 
     /// <summary>Brings in what this silo has settled. What comes later than the close is billed in the next open month.</summary>
-    private async Task FlushAsync()
+    /// <returns>False: the ledger is too far behind for a statement.</returns>
+    private async Task<bool> FlushAsync()
     {
-        using var bound = new CancellationTokenSource(FlushMax);
-        await ledger.FlushAsync(bound.Token);
+        using var bound = new CancellationTokenSource(FlushMax, clock);
+        try
+        {
+            await ledger.FlushAsync(bound.Token);
+            return true;
+        }
+        catch (OperationCanceledException) when (bound.IsCancellationRequested)
+        {
+            return false;
+        }
     }
 }

@@ -52,4 +52,8 @@ internal sealed record StatementOutcome
     /// <summary>False: the month was closed before, and this is its statement.</summary>
     [Id(1)]
     public required bool Created { get; init; }
+
+    /// <summary>True: the ledger lacks what this silo has settled, so no statement was made and <see cref="StatementId"/> is none.</summary>
+    [Id(2)]
+    public bool LedgerIsBehind { get; init; }
 }

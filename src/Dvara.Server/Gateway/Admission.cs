@@ -136,7 +136,7 @@ internal sealed class Admission(
 
     private ApiError? Price(ApiKeyIdentity caller, ModelRoute route)
     {
-        var blocks = caller.TenantMetadata.TryGetValue("cost.unpriced-policy", out var policy) && policy == "block";
+        var blocks = caller.TenantMetadata.TryGetValue(TenantMetadata.UnpricedPolicy, out var policy) && policy == "block";
         return blocks && prices.Current.Find(new(caller.TenantId), route.Provider.Id, route.Model, clock.GetUtcNow()) is null
             ? GatewayErrors.UnpricedModel(route.Provider.Id, route.Model)
             : null;

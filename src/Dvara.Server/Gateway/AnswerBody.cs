@@ -78,4 +78,5 @@ internal static class Outcomes
     public const string UnreadableAnswer = "unreadable_answer";
     public const string StreamCut = "stream_cut";
     public const string StreamOptionsRejected = "stream_options_rejected";
+    public const string InternalError = "internal_error";
 }

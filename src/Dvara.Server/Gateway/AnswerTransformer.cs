@@ -85,6 +85,14 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
                 : GatewayErrors.ProviderError(_call.Route.Provider.Id, "broke off its answer; the call is kept as unresolved");
             return false;
         }
+        finally
+        {
+            // What was read here is not the forwarder's any more: it disposes the content that took its place.
+            if (Answer is null)
+            {
+                body.Dispose();
+            }
+        }
     }
 
     public override ValueTask TransformResponseTrailersAsync(HttpContext httpContext, HttpResponseMessage proxyResponse, CancellationToken cancellationToken) => default;

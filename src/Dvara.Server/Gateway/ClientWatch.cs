@@ -12,7 +12,10 @@ internal sealed class ClientWatch : IDisposable
     private readonly CancellationTokenRegistration _registration;
     private readonly DrainGate _drains;
     private readonly bool _drain;
-    private int _draining;
+
+    // A deadline that is set in one step with the look at it: a drain that begins in between would lose its bound.
+    private readonly Lock _deadline = new();
+    private bool _draining;
 
     /// <param name="httpContext">The client's request.</param>
     /// <param name="drain">True for whole answers and for models with hidden reasoning; visible streams are cancelled.</param>
@@ -35,9 +38,12 @@ internal sealed class ClientWatch : IDisposable
     /// <summary>Ends the call after that, unless it is told another time before; the bound of a drain stays.</summary>
     public void StopAfter(TimeSpan deadline)
     {
-        if (Volatile.Read(ref _draining) == 0)
+        lock (_deadline)
         {
-            _stop.CancelAfter(deadline);
+            if (!_draining)
+            {
+                _stop.CancelAfter(deadline);
+            }
         }
     }
 
@@ -45,7 +51,7 @@ internal sealed class ClientWatch : IDisposable
     {
         _registration.Dispose();
         _httpContext.RequestAborted = _clientAborted;
-        if (Volatile.Read(ref _draining) == 1)
+        if (_draining)
         {
             _drains.Exit();
         }
@@ -55,11 +61,14 @@ internal sealed class ClientWatch : IDisposable
 
     private void OnClientGone()
     {
-        if (_drain && _drains.TryEnter())
+        lock (_deadline)
         {
-            Volatile.Write(ref _draining, 1);
-            _stop.CancelAfter(_drains.Bound);
-            return;
+            _draining = _drain && _drains.TryEnter();
+            if (_draining)
+            {
+                _stop.CancelAfter(_drains.Bound);
+                return;
+            }
         }
 
         _stop.Cancel();

@@ -59,13 +59,19 @@ internal sealed class Conductor(Admission admission, Dispatcher dispatcher, Refu
 
     private static Task RefuseAsync(HttpContext httpContext, ApiError error)
     {
-        // The forwarder sets a status of its own when it fails; it is not the contract's.
+        if (httpContext.Response.HasStarted)
+        {
+            return Task.CompletedTask;
+        }
+
+        // The forwarder sets a status of its own when it fails, and may empty the answer; neither is the contract's.
         httpContext.Response.Headers.ContentLength = null;
+        httpContext.Response.Headers[RequestIdMiddleware.Header] = RequestIdMiddleware.Of(httpContext).ToString();
         if (error.Status == StatusCodes.Status503ServiceUnavailable && httpContext.Response.Headers.RetryAfter.Count == 0)
         {
             httpContext.Response.Headers.RetryAfter = "1";
         }
 
-        return httpContext.Response.HasStarted ? Task.CompletedTask : error.ExecuteAsync(httpContext);
+        return error.ExecuteAsync(httpContext);
     }
 }

@@ -1,10 +1,8 @@
 using System.IO.Pipelines;
-using Dvara.Domain;
-using Dvara.Domain.Metering;
 using Dvara.Providers;
+using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Metering;
-using Dvara.Server.Pricing;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Dvara.Server.Gateway;
@@ -13,11 +11,8 @@ namespace Dvara.Server.Gateway;
 /// Sends an admitted call to its provider and sees every attempt to its charge. Fails closed: without a durable intent nothing leaves.
 /// </summary>
 internal sealed class Dispatcher(
-    IHttpForwarder forwarder, Journal journal, Settlement settlement, PriceBookState prices, DrainGate drains, GatewayOptions options, LoopMark loop, TimeProvider clock)
+    IHttpForwarder forwarder, Attempts attempts, DrainGate drains, GatewayOptions options, LoopMark loop, TimeProvider clock)
 {
-    /// <summary>Bytes per token of ordinary English text, for the note that bounds what a crash leaves unknown.</summary>
-    private const int TypicalBytesPerToken = 4;
-
     /// <summary>The forwarder's own timer is out of the way: silence is bounded where the error event can still be sent.</summary>
     private static readonly ForwarderRequestConfig _config = new() { ActivityTimeout = TimeSpan.FromDays(2) };
 
@@ -27,7 +22,7 @@ internal sealed class Dispatcher(
         for (var number = 1; ; number++)
         {
             var asks = call.Facts.Stream && call.Route.Provider.AsksForUsage;
-            var attempt = new Attempt(call, IntentOf(call, number), journal, settlement, prices, clock);
+            var attempt = attempts.Begin(call, number);
             try
             {
                 await attempt.NoteAsync(httpContext.RequestAborted);
@@ -46,7 +41,7 @@ internal sealed class Dispatcher(
             // The one rejection that is our own doing: the host does not know stream_options. Asked once per start.
             call.Route.Provider.StopAskingForUsage();
             httpContext.Response.Clear();
-            httpContext.Response.Headers[Hosting.RequestIdMiddleware.Header] = call.RequestId.ToString();
+            httpContext.Response.Headers[RequestIdMiddleware.Header] = call.RequestId.ToString();
         }
     }
 
@@ -63,17 +58,49 @@ internal sealed class Dispatcher(
         watch.StopAfter(TimeSpan.FromSeconds(options.FirstByteSeconds));
         var transformer = new AnswerTransformer(attempt, asks, watch, options, loop, clock);
         var result = await forwarder.SendAsync(httpContext, provider.Root, provider.Invoker, _config, transformer, watch.Stop);
-        if (!attempt.Ended)
-        {
-            await EndAsync(httpContext, attempt, transformer, watch, result);
-        }
-
+        await ConcludeAsync(httpContext, attempt, transformer, watch, result);
         transformer.Answer?.Release();
         return (transformer.Refusal, transformer.UsageRejected);
     }
 
+    /// <summary>
+    /// Sees to it that the attempt has ended. The forwarder catches whatever is thrown inside it and calls it trouble of one side or the
+    /// other; what is neither is a fault of ours, and nobody else is charged or blamed for it.
+    /// </summary>
+    private static async Task ConcludeAsync(HttpContext httpContext, Attempt attempt, AnswerTransformer transformer, ClientWatch watch, ForwarderError result)
+    {
+        var exception = httpContext.GetForwarderErrorFeature()?.Exception;
+        if (!IsOurs(exception))
+        {
+            try
+            {
+                if (!attempt.Ended)
+                {
+                    await EndAsync(attempt, transformer, watch, result, exception);
+                }
+            }
+            catch (Exception failure) when (!attempt.Ended)
+            {
+                exception = failure;
+            }
+        }
+
+        if (IsOurs(exception) || !attempt.Ended)
+        {
+            await attempt.GiveUpAsync(exception);
+            transformer.Refuse(ErrorAnswers.Failed);
+        }
+    }
+
+    private static bool IsOurs(Exception? exception) => exception switch
+    {
+        null or OperationCanceledException or IOException or HttpRequestException => false,
+        AggregateException several => several.InnerExceptions.Any(IsOurs),
+        _ => true,
+    };
+
     /// <summary>The forwarder stopped before the answer's end: charges what is known and says what happened.</summary>
-    private static async Task EndAsync(HttpContext httpContext, Attempt attempt, AnswerTransformer transformer, ClientWatch watch, ForwarderError result)
+    private static async Task EndAsync(Attempt attempt, AnswerTransformer transformer, ClientWatch watch, ForwarderError result, Exception? exception)
     {
         if (transformer.Answer is { } answer)
         {
@@ -82,7 +109,6 @@ internal sealed class Dispatcher(
         }
 
         var provider = attempt.Call.Route.Provider.Id;
-        var exception = httpContext.GetForwarderErrorFeature()?.Exception;
         if (result == ForwarderError.Request && NeverSent(exception))
         {
             await attempt.FailAsync(Outcomes.ProviderUnreachable);
@@ -108,23 +134,5 @@ internal sealed class Dispatcher(
     private static bool NeverSent(Exception? exception) => exception is HttpRequestException
     {
         HttpRequestError: HttpRequestError.NameResolutionError or HttpRequestError.ConnectionError or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError,
-    };
-
-    private Intent IntentOf(AdmittedCall call, int number) => new()
-    {
-        AttemptId = AttemptId.At(clock.GetUtcNow()),
-        RequestId = call.RequestId,
-        Attempt = number,
-        TenantId = new(call.Caller.TenantId),
-        ApiKeyId = new(call.Caller.KeyId),
-        Provider = call.Route.Provider.Id,
-        Model = call.Route.Model,
-        RequestedModel = call.Facts.Model,
-        Endpoint = call.Endpoint.Path(),
-        Stream = call.Facts.Stream,
-        Tags = call.Tags,
-        EndUser = call.Facts.EndUser,
-        IdempotencyKey = call.IdempotencyKey,
-        EstimatedInputTokens = call.Facts.InputTextBytes / TypicalBytesPerToken,
     };
 }

@@ -15,8 +15,10 @@ internal static class GatewayServiceCollectionExtensions
         services.AddSingleton<DrainGate>();
         services.AddSingleton<LoopMark>();
         services.AddSingleton<Admission>();
+        services.AddSingleton<Attempts>();
         services.AddSingleton<Dispatcher>();
         services.AddSingleton<Conductor>();
+        services.AddHostedService<TokenizerWarmUp>();
         services.AddSingleton<ModelList>();
         services.AddSingleton<RequestLookup>();
         services.AddOptions<KestrelServerOptions>().Configure<GatewayOptions>((kestrel, gateway) =>

@@ -88,7 +88,7 @@ internal sealed class MeteredStream : Stream
         return count;
     }
 
-    /// <summary>The forwarder gave up before the end (the client's side broke): charges what is known.</summary>
+    /// <summary>The forwarder gave up before the end (the client's side broke): charges what is known. After an end that failed it does nothing.</summary>
     public Task AbandonAsync() => _ended ? Task.CompletedTask : EndAsync(Outcomes.ClientClosed);
 
     /// <summary>The call is over. Apart from <see cref="Stream.Dispose()"/>, which the forwarder calls before the abandoned are charged.</summary>

@@ -9,6 +9,9 @@ namespace Dvara.Server.Hosting;
 /// </summary>
 internal static partial class ErrorAnswers
 {
+    public static readonly ApiError Failed = new(StatusCodes.Status500InternalServerError, "server_error", "internal_error",
+        "The server failed; its log says why under this request's id.");
+
     public static void UseErrorAnswers(this IApplicationBuilder app)
     {
         app.UseExceptionHandler(new ExceptionHandlerOptions
@@ -20,8 +23,7 @@ internal static partial class ErrorAnswers
                 httpContext.Response.Headers[RequestIdMiddleware.Header] = request;
                 var exception = httpContext.Features.Get<IExceptionHandlerFeature>()!.Error;
 
-                // What the caller did wrong, or no longer waits for, is no error of ours and not worth a stack trace in the log.
-                if (exception is not BadHttpRequestException && !httpContext.RequestAborted.IsCancellationRequested)
+                if (IsOurs(exception, httpContext.RequestAborted.IsCancellationRequested))
                 {
                     LogFailed(httpContext.RequestServices.GetRequiredService<ILogger<WebApplication>>(), exception, request, httpContext.Request.Path);
                 }
@@ -36,10 +38,11 @@ internal static partial class ErrorAnswers
             : Of(context.HttpContext.Response.StatusCode).ExecuteAsync(context.HttpContext));
     }
 
-    private static ApiError Of(Exception exception) => exception is BadHttpRequestException bad
-        ? Of(bad.StatusCode)
-        : new(StatusCodes.Status500InternalServerError, "server_error", "internal_error",
-            "The server failed; its log says why under this request's id.");
+    /// <summary>What the caller did wrong, or no longer waits for, is no error of ours and not worth a stack trace in the log.</summary>
+    internal static bool IsOurs(Exception exception, bool clientGone) =>
+        exception is not BadHttpRequestException && !(clientGone && exception is OperationCanceledException or IOException);
+
+    private static ApiError Of(Exception exception) => exception is BadHttpRequestException bad ? Of(bad.StatusCode) : Failed;
 
     private static ApiError Of(int status)
     {

@@ -1,0 +1,68 @@
+using System.Data.Common;
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using Dvara.Testing;
+using Xunit;
+
+namespace Dvara.FunctionalTests.Chargeback;
+
+/// <summary>A ledger that does not take the charges of the journal: no statement is made of what it lacks.</summary>
+public sealed class LedgerBehindTests
+{
+    [Fact]
+    public async Task Statement_WhileTheLedgerIsBehind_Is503_AndIsMadeLater()
+    {
+        var clock = new HastyClock(ChargebackNode.April);
+        await using var environment = await GatewayEnvironment.StartAsync(clock: clock);
+        using var tenant = await TestTenant.CreateAsync(environment);
+        var order = new { tenantId = tenant.Id, period = "2026-04" };
+
+        await using (var connection = await environment.ConnectAsync())
+        {
+            await using var block = await LockAsync(connection);
+            await ChargebackNode.CallAsync(tenant);
+            clock.IsHasty = true;
+            using var refused = await environment.Admin.PostAsJsonAsync("/v1/admin/chargeback", order, TestContext.Current.CancellationToken);
+            clock.IsHasty = false;
+
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+            Assert.NotNull(refused.Headers.RetryAfter);
+            var error = await refused.Content.ReadFromJsonAsync<JsonElement>(TestContext.Current.CancellationToken);
+            Assert.Equal("ledger_unavailable", error.GetProperty("error").GetProperty("code").GetString());
+        }
+
+        using var made = await environment.Admin.PostAsJsonAsync("/v1/admin/chargeback", order, TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.Created, made.StatusCode);
+        var statement = await made.Content.ReadFromJsonAsync<JsonElement>(TestContext.Current.CancellationToken);
+        Assert.Equal(1, statement.GetProperty("requestCount").GetInt64());
+    }
+
+    /// <summary>Lets everybody read and nobody write.</summary>
+    private static async Task<DbTransaction> LockAsync(DbConnection connection)
+    {
+        var transaction = await connection.BeginTransactionAsync(TestContext.Current.CancellationToken);
+        await using var command = connection.CreateCommand();
+        command.Transaction = transaction;
+        command.CommandText = TestPostgres.IsEngine ? "LOCK TABLE charges IN SHARE MODE" : "UPDATE installation SET value = value";
+        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        return transaction;
+    }
+
+    /// <summary>A clock for which the half minute that a statement waits for the ledger is over at once, when told so.</summary>
+    private sealed class HastyClock(DateTimeOffset now) : TimeProvider
+    {
+        private volatile bool _isHasty;
+
+        public bool IsHasty
+        {
+            get => _isHasty;
+            set => _isHasty = value;
+        }
+
+        public override DateTimeOffset GetUtcNow() => now;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            base.CreateTimer(callback, state, _isHasty && dueTime == TimeSpan.FromSeconds(30) ? TimeSpan.FromMilliseconds(1) : dueTime, period);
+    }
+}

@@ -1,0 +1,27 @@
+using Dvara.Server.Hosting;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Http;
+using Xunit;
+
+namespace Dvara.UnitTests.Hosting;
+
+public sealed class ErrorAnswersTests
+{
+    public static TheoryData<Exception, bool, bool> Cases => new()
+    {
+        { new InvalidOperationException(), false, true },
+        { new InvalidOperationException(), true, true },
+        { new OperationCanceledException(), false, true },
+        { new OperationCanceledException(), true, false },
+        { new TaskCanceledException(), true, false },
+        { new ConnectionResetException("reset"), false, true },
+        { new ConnectionResetException("reset"), true, false },
+        { new BadHttpRequestException("bad"), false, false },
+        { new BadHttpRequestException("bad"), true, false },
+    };
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Failure_IsOurs_UnlessItIsTheCallersDoing(Exception exception, bool clientGone, bool expected) =>
+        Assert.Equal(expected, ErrorAnswers.IsOurs(exception, clientGone));
+}
