@@ -7,6 +7,8 @@ using Dvara.Benchmarks;
 // dotnet run -c Release --project tests/Dvara.Benchmarks -- lookup             whose key is this, first use and warm
 // dotnet run -c Release --project tests/Dvara.Benchmarks -- ledger 100000      charges per second into both engines (needs DVARA_TEST_POSTGRES)
 // dotnet run -c Release --project tests/Dvara.Benchmarks -- queries 10000000   reports over so many charges (needs DVARA_TEST_POSTGRES)
+// dotnet run -c Release --project tests/Dvara.Benchmarks -- acknowledge        what waiting for the ledger costs (needs DVARA_TEST_POSTGRES)
+// dotnet run -c Release --project tests/Dvara.Benchmarks -- recovery           grains after their silo was killed or froze (needs DVARA_TEST_POSTGRES)
 return args switch
 {
     ["upstream"] => await BareUpstream.RunAsync(),
@@ -17,6 +19,8 @@ return args switch
     ["lookup"] => await Lookup.RunAsync(),
     ["ledger", var charges] => await LedgerThroughput.RunAsync(int.Parse(charges, System.Globalization.CultureInfo.InvariantCulture)),
     ["queries", var charges] => await LedgerQueries.RunAsync(int.Parse(charges, System.Globalization.CultureInfo.InvariantCulture)),
+    ["acknowledge"] => await ClusterTimes.MeasureAcknowledgeAsync(),
+    ["recovery"] => await ClusterTimes.MeasureRecoveryAsync(),
     [] => await SideBySide.RunAsync(),
-    _ => throw new ArgumentException("Known: no argument, or: memory <requests>, allocations, start, lookup, ledger <charges>, queries <charges>"),
+    _ => throw new ArgumentException("Known: no argument, or: memory <requests>, allocations, start, lookup, ledger <charges>, queries <charges>, acknowledge, recovery"),
 };

@@ -8,30 +8,32 @@ using Dvara.Server.Storage;
 
 namespace Dvara.Server.Chargeback;
 
-/// <summary>Reads the ledger rows of a statement, one by one: a month of a large tenant does not fit into memory, its lines do.</summary>
+/// <summary>
+/// Reads what a statement adds up. The database adds up first, the rows of a day that differ in nothing a statement shows: a month of a
+/// large tenant comes as thousands of sums instead of millions of rows. One by one, because tags may differ on every row.
+/// </summary>
 internal sealed class BilledRowStore(Database database)
 {
+    // Money is summed in two parts, whole millions and the rest: SQLite's SUM ends with an error beyond 64 bits.
     private const string Columns = """
-        SELECT at_ms AS at, kind, api_key_id AS apiKeyId, provider, model, tags,
-            uncached_input AS uncachedInput, cache_read AS cacheRead, cache_write AS cacheWrite, output, reasoning,
-            input_cost_pico_usd AS inputCost, output_cost_pico_usd AS outputCost, lower_bound_pico_usd AS lowerBound,
-            requests, estimated_requests AS estimatedRequests, unpriced_requests AS unpricedRequests,
-            unresolved_requests AS unresolvedRequests
+        SELECT min(at_ms) AS at, kind, api_key_id AS apiKeyId, provider, model, tags,
+            sum(uncached_input) AS uncachedInput, sum(cache_read) AS cacheRead, sum(cache_write) AS cacheWrite,
+            sum(output) AS output, sum(reasoning) AS reasoning,
+            sum(input_cost_pico_usd / 1000000) AS inputCostMillions, sum(input_cost_pico_usd % 1000000) AS inputCostRest,
+            sum(output_cost_pico_usd / 1000000) AS outputCostMillions, sum(output_cost_pico_usd % 1000000) AS outputCostRest,
+            sum(lower_bound_pico_usd / 1000000) AS lowerBoundMillions, sum(lower_bound_pico_usd % 1000000) AS lowerBoundRest,
+            sum(requests) AS requests, sum(estimated_requests) AS estimatedRequests, sum(unpriced_requests) AS unpricedRequests,
+            sum(unresolved_requests) AS unresolvedRequests
         FROM charges
         """;
 
-    private const string BilledIn = Columns + """
+    // By day of usage, because a late charge is shown with the month it was used in.
+    private const string Groups = " GROUP BY at_ms / 86400000, kind, api_key_id, provider, model, tags";
 
-        WHERE billing_month = @month AND tenant_id = @tenant
-        ORDER BY attempt_id, revision
-        """;
+    private const string BilledIn = Columns + " WHERE billing_month = @month AND tenant_id = @tenant" + Groups;
 
     // Attempt ids begin with the intent time, so the window is a stretch of the index.
-    private const string UsedIn = Columns + """
-
-        WHERE tenant_id = @tenant AND attempt_id >= @first AND attempt_id < @end
-        ORDER BY attempt_id, revision
-        """;
+    private const string UsedIn = Columns + " WHERE tenant_id = @tenant AND attempt_id >= @first AND attempt_id < @end" + Groups;
 
     /// <summary>Adds up what is billed in a month: what a closed month's statement consists of, for ever.</summary>
     public Task AddBilledAsync(StatementSheet sheet, TenantId tenant, BillingMonth month, CancellationToken cancellationToken) =>
@@ -78,11 +80,17 @@ internal sealed class BilledRowStore(Database database)
 
         public long? Reasoning { get; init; }
 
-        public Usd InputCost { get; init; }
+        public long InputCostMillions { get; init; }
 
-        public Usd OutputCost { get; init; }
+        public long InputCostRest { get; init; }
 
-        public Usd LowerBound { get; init; }
+        public long OutputCostMillions { get; init; }
+
+        public long OutputCostRest { get; init; }
+
+        public long LowerBoundMillions { get; init; }
+
+        public long LowerBoundRest { get; init; }
 
         public long Requests { get; init; }
 
@@ -100,13 +108,15 @@ internal sealed class BilledRowStore(Database database)
             CacheWriteTokens = CacheWrite ?? 0,
             OutputTokens = (Output ?? 0) + (Reasoning ?? 0),
             ReasoningTokens = Reasoning ?? 0,
-            InputCost = InputCost,
-            OutputCost = OutputCost,
+            InputCost = Whole(InputCostMillions, InputCostRest),
+            OutputCost = Whole(OutputCostMillions, OutputCostRest),
             Estimated = EstimatedRequests,
             Unpriced = UnpricedRequests,
             Unresolved = UnresolvedRequests,
-            UnresolvedLowerBound = LowerBound,
+            UnresolvedLowerBound = Whole(LowerBoundMillions, LowerBoundRest),
         });
+
+        private static Usd Whole(long millions, long rest) => new(((Int128)millions * 1_000_000) + rest);
 
         private IReadOnlyDictionary<string, string> ReadTags() =>
             Tags is "{}" ? Intent.NoTags : JsonSerializer.Deserialize<Dictionary<string, string>>(Tags) ?? Intent.NoTags;
