@@ -1,0 +1,38 @@
+using Dvara.Server.Gateway;
+using Microsoft.AspNetCore.Http;
+using Xunit;
+
+namespace Dvara.UnitTests.Gateway;
+
+public sealed class ClientWatchTests
+{
+    /// <summary>The provider's head arrives and lifts its deadline in the moment in which the client leaves and the drain begins.</summary>
+    [Fact]
+    public async Task Deadline_LiftedWhileTheClientLeaves_LeavesTheDrainItsBound()
+    {
+        const int Calls = 20_000;
+        var drains = new DrainGate(new GatewayOptions { DrainSeconds = 1, DrainsMax = Calls });
+        using var step = new Barrier(2);
+        var calls = Enumerable.Range(0, Calls).Select(_ => new CancellationTokenSource()).ToArray();
+        var watches = calls.Select(client => new ClientWatch(new DefaultHttpContext { RequestAborted = client.Token }, drain: true, drains)).ToArray();
+
+        await Task.WhenAll(
+            Task.Run(() => EachInStep(i => calls[i].Cancel())),
+            Task.Run(() => EachInStep(i => watches[i].StopAfter(Timeout.InfiniteTimeSpan))));
+
+        var stopped = watches.Select(watch => Task.Delay(TimeSpan.FromSeconds(20), watch.Stop).ContinueWith(ended => ended.IsCanceled, TaskScheduler.Default));
+        Assert.DoesNotContain(false, await Task.WhenAll(stopped));
+        Array.ForEach(watches, watch => watch.Dispose());
+        Array.ForEach(calls, call => call.Dispose());
+        Assert.Equal(0, drains.Running);
+
+        void EachInStep(Action<int> act)
+        {
+            for (var i = 0; i < Calls; i++)
+            {
+                step.SignalAndWait();
+                act(i);
+            }
+        }
+    }
+}
