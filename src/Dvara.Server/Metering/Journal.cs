@@ -134,12 +134,6 @@ internal sealed class Journal : IDisposable
     }
 
     /// <summary>
-    /// The charges of one request that may not have reached the ledger yet, newest attempts last; of the newest
-    /// <see cref="JournalOptions.RecentMax"/> charges of this silo.
-    /// </summary>
-    public IReadOnlyList<Charge> FindRecent(RequestId request) => _recent.Find(request);
-
-    /// <summary>
     /// Takes up where the ledger says that the last process stopped. Call it once, before anything is noted.
     /// </summary>
     /// <returns>The attempts that the last process left open; they are this one's to settle.</returns>

@@ -28,7 +28,7 @@ internal sealed class JournalOptions
     /// <summary>How long shipped charges stay, so that a database that lost commits can be fed again. Default 24 h. Costs disk.</summary>
     public TimeSpan Retention { get; set; } = TimeSpan.FromHours(24);
 
-    /// <summary>Charges of this silo kept in memory for shipping and for <c>/v1/requests/{id}</c>. Default 8,192, about 1 KB each.</summary>
+    /// <summary>Charges of this silo kept in memory for shipping. Default 8,192, about 1 KB each.</summary>
     public int RecentMax { get; set; } = 8_192;
 
     /// <summary>Rows of one ledger transaction. Default 2,000. Raising it makes transactions, and what waits for them, longer.</summary>

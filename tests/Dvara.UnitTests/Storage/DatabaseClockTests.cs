@@ -1,5 +1,8 @@
 using CsCheck;
 using Dvara.Server.Storage;
+using Dvara.Testing;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace Dvara.UnitTests.Storage;
@@ -35,6 +38,25 @@ public sealed class DatabaseClockTests
                 last = now;
             }
         });
+
+    [Theory]
+    [InlineData(0, HealthStatus.Healthy)]
+    [InlineData(1_500, HealthStatus.Healthy)]
+    [InlineData(-1_500, HealthStatus.Healthy)]
+    [InlineData(2_500, HealthStatus.Unhealthy)]
+    [InlineData(-2_500, HealthStatus.Unhealthy)]
+    public async Task Silo_WhoseMachineIsOff_IsNotReady(int offMs, HealthStatus expected)
+    {
+        var clock = new DatabaseClock();
+        var asked = TimeProvider.System.GetTimestamp();
+        clock.SetAnchor(TimeProvider.System.GetUtcNow().AddMilliseconds(offMs), asked, asked);
+        await using var ledger = await TestLedger.CreateAsync();
+        using var anchor = new DatabaseClockAnchor(ledger.Database, clock, NullLogger<DatabaseClockAnchor>.Instance);
+
+        var health = await anchor.CheckHealthAsync(new HealthCheckContext(), TestContext.Current.CancellationToken);
+
+        Assert.Equal(expected, health.Status);
+    }
 
     [Fact]
     public void Clock_ReadByManyThreads_NeverGoesBackwardsForAnyOfThem()
