@@ -118,14 +118,18 @@ public sealed class RolloutDrill : IAsyncDisposable
     /// <summary>The next silo that was ready at the last probe.</summary>
     private async Task<Uri> ChooseAsync()
     {
-        await WaitAsync(() => Enumerable.Range(0, Silos).Any(silo => Volatile.Read(ref _ready[silo])));
         while (true)
         {
-            var silo = (Interlocked.Increment(ref _next) & int.MaxValue) % Silos;
-            if (Volatile.Read(ref _ready[silo]))
+            for (var turn = 0; turn < Silos; turn++)
             {
-                return _cluster.Silos[silo].BaseAddress;
+                var silo = (Interlocked.Increment(ref _next) & int.MaxValue) % Silos;
+                if (Volatile.Read(ref _ready[silo]))
+                {
+                    return _cluster.Silos[silo].BaseAddress;
+                }
             }
+
+            await WaitAsync(() => Enumerable.Range(0, Silos).Any(silo => Volatile.Read(ref _ready[silo])));
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Dvara.Domain;
+using Dvara.Server.Hosting;
 
 namespace Dvara.Server.AdminTokens;
 
@@ -7,10 +8,9 @@ namespace Dvara.Server.AdminTokens;
 /// When each token was last used, written in the background: a call never waits for it, and a token in steady use costs one write every
 /// ten seconds. A crash loses at most those. Lists write it first, so they are exact.
 /// </summary>
-internal sealed partial class TokenUses(AdminTokenStore store, TimeProvider clock, ILogger<TokenUses> logger) : BackgroundService
+internal sealed class TokenUses(AdminTokenStore store, TimeProvider clock, ILogger<TokenUses> logger)
+    : PeriodicService(TimeSpan.FromSeconds(10), "The last uses of admin tokens could not be written; they are kept and tried again.", logger)
 {
-    private static readonly TimeSpan WriteInterval = TimeSpan.FromSeconds(10);
-
     // At most one entry per token that exists.
     private readonly ConcurrentDictionary<AdminTokenId, DateTimeOffset> _unwritten = new();
 
@@ -38,34 +38,5 @@ internal sealed partial class TokenUses(AdminTokenStore store, TimeProvider cloc
         await WriteAsync(cancellationToken);
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(WriteInterval);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
-            {
-                await WriteOrLogAsync(stoppingToken);
-            }
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // StopAsync writes the rest.
-        }
-    }
-
-    private async Task WriteOrLogAsync(CancellationToken stoppingToken)
-    {
-        try
-        {
-            await WriteAsync(stoppingToken);
-        }
-        catch (Exception exception) when (exception is not OperationCanceledException)
-        {
-            LogWriteFailed(logger, exception);
-        }
-    }
-
-    [LoggerMessage(1, LogLevel.Warning, "The last uses of admin tokens could not be written; they are kept and tried again.")]
-    private static partial void LogWriteFailed(ILogger logger, Exception exception);
+    protected override Task TickAsync(CancellationToken stoppingToken) => WriteAsync(stoppingToken);
 }

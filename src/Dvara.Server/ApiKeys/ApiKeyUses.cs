@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Dvara.Domain;
+using Dvara.Server.Hosting;
 
 namespace Dvara.Server.ApiKeys;
 
@@ -7,10 +8,9 @@ namespace Dvara.Server.ApiKeys;
 /// When each key was last used, written in the background: a request never waits for it, and a key in steady use costs one write every ten
 /// seconds. A crash loses at most those. Answers of this node write it first, so they are exact to the second.
 /// </summary>
-internal sealed partial class ApiKeyUses(ApiKeyStore store, ILogger<ApiKeyUses> logger) : BackgroundService
+internal sealed class ApiKeyUses(ApiKeyStore store, ILogger<ApiKeyUses> logger)
+    : PeriodicService(TimeSpan.FromSeconds(10), "The last uses of API keys could not be written; they are kept and tried again.", logger)
 {
-    private static readonly TimeSpan WriteInterval = TimeSpan.FromSeconds(10);
-
     // At most one entry per key that exists. Unix milliseconds: a long is replaced in place, where a larger value would allocate.
     private readonly ConcurrentDictionary<Guid, long> _unwritten = new();
 
@@ -40,34 +40,5 @@ internal sealed partial class ApiKeyUses(ApiKeyStore store, ILogger<ApiKeyUses> 
         await WriteAsync(cancellationToken);
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(WriteInterval);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
-            {
-                await WriteOrLogAsync(stoppingToken);
-            }
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // StopAsync writes the rest.
-        }
-    }
-
-    private async Task WriteOrLogAsync(CancellationToken stoppingToken)
-    {
-        try
-        {
-            await WriteAsync(stoppingToken);
-        }
-        catch (Exception exception) when (exception is not OperationCanceledException)
-        {
-            LogWriteFailed(logger, exception);
-        }
-    }
-
-    [LoggerMessage(1, LogLevel.Warning, "The last uses of API keys could not be written; they are kept and tried again.")]
-    private static partial void LogWriteFailed(ILogger logger, Exception exception);
+    protected override Task TickAsync(CancellationToken stoppingToken) => WriteAsync(stoppingToken);
 }

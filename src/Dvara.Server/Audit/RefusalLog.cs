@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Dvara.Domain;
+using Dvara.Server.Hosting;
 using Dvara.Server.Storage;
 
 namespace Dvara.Server.Audit;
@@ -10,15 +11,14 @@ namespace Dvara.Server.Audit;
 /// and minute refusals are only counted, so that a client in a retry loop costs one row a minute. A crash loses at most the last second
 /// of refusals; requests that reached a provider are in the ledger instead and are never lost.
 /// </summary>
-internal sealed partial class RefusalLog(Database database, TimeProvider clock, ILogger<RefusalLog> logger) : BackgroundService
+internal sealed partial class RefusalLog(Database database, TimeProvider clock, ILogger<RefusalLog> logger)
+    : PeriodicService(TimeSpan.FromSeconds(1), "Refused requests could not be written to the audit trail; they are kept and tried again.", logger)
 {
     /// <summary>Refusals of one tenant, key and code that get an event of their own in a minute; the rest of the minute is one event.</summary>
     public const int SinglesPerMinute = 10;
 
     /// <summary>Events that may wait for the writer; about 2 MB. Beyond it refusals are counted as lost, and the trail says so.</summary>
     public const int PendingMax = 10_000;
-
-    private static readonly TimeSpan FlushInterval = TimeSpan.FromSeconds(1);
 
     private readonly Lock _gate = new();
     private readonly SemaphoreSlim _flushing = new(1);
@@ -86,33 +86,7 @@ internal sealed partial class RefusalLog(Database database, TimeProvider clock, 
         base.Dispose();
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(FlushInterval);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
-            {
-                await FlushOrLogAsync(stoppingToken);
-            }
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // StopAsync writes the rest.
-        }
-    }
-
-    private async Task FlushOrLogAsync(CancellationToken stoppingToken)
-    {
-        try
-        {
-            await FlushAsync(stoppingToken);
-        }
-        catch (Exception exception) when (exception is not OperationCanceledException)
-        {
-            LogFlushFailed(logger, exception);
-        }
-    }
+    protected override Task TickAsync(CancellationToken stoppingToken) => FlushAsync(stoppingToken);
 
     private bool IsBelowRate_NeedsLock(Source source, DateTimeOffset now)
     {
@@ -179,10 +153,7 @@ internal sealed partial class RefusalLog(Database database, TimeProvider clock, 
         _unwritten = [];
     }
 
-    [LoggerMessage(1, LogLevel.Warning, "Refused requests could not be written to the audit trail; they are kept and tried again.")]
-    private static partial void LogFlushFailed(ILogger logger, Exception exception);
-
-    [LoggerMessage(2, LogLevel.Error, "{Count} refused requests are missing from the audit trail: more were refused than could be written.")]
+    [LoggerMessage(1, LogLevel.Error, "{Count} refused requests are missing from the audit trail: more were refused than could be written.")]
     private static partial void LogLost(ILogger logger, long count);
 
     private readonly record struct Source(TenantId Tenant, ApiKeyId Key, string Code);

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using Dapper;
+using Dvara.Server.Hosting;
 
 namespace Dvara.Server.Storage;
 
@@ -7,11 +8,10 @@ namespace Dvara.Server.Storage;
 /// Tells every silo what an admin changed. A change takes the next number of one counter row inside the admin's own transaction,
 /// so commit order is number order; each silo polls for numbers it has not seen, and subscribers drop or reload what they cached.
 /// </summary>
-internal sealed partial class ChangeFeed(Database database, TimeProvider clock, ILogger<ChangeFeed> logger) : BackgroundService
+internal sealed class ChangeFeed(Database database, TimeProvider clock, ILogger<ChangeFeed> logger)
+    : PeriodicService(TimeSpan.FromMilliseconds(500), "The change feed could not be read; cached keys and prices may be stale until it can.", logger)
 {
     private const int BatchMax = 1000;
-
-    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(500);
 
     private const string Announce = """
         UPDATE change_counter SET value = value + 1;
@@ -74,21 +74,7 @@ internal sealed partial class ChangeFeed(Database database, TimeProvider clock, 
         await base.StartAsync(cancellationToken);
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(PollInterval);
-        while (await WaitAsync(timer, stoppingToken))
-        {
-            try
-            {
-                await CatchUpAsync(stoppingToken);
-            }
-            catch (Exception exception) when (exception is not OperationCanceledException)
-            {
-                LogPollFailed(logger, exception);
-            }
-        }
-    }
+    protected override Task TickAsync(CancellationToken stoppingToken) => CatchUpAsync(stoppingToken);
 
     private async Task<int> ReactAsync(CancellationToken cancellationToken)
     {
@@ -112,19 +98,4 @@ internal sealed partial class ChangeFeed(Database database, TimeProvider clock, 
 
         return changes.Count;
     }
-
-    private static async ValueTask<bool> WaitAsync(PeriodicTimer timer, CancellationToken stoppingToken)
-    {
-        try
-        {
-            return await timer.WaitForNextTickAsync(stoppingToken);
-        }
-        catch (OperationCanceledException)
-        {
-            return false;
-        }
-    }
-
-    [LoggerMessage(1, LogLevel.Warning, "The change feed could not be read; cached keys and prices may be stale until it can.")]
-    private static partial void LogPollFailed(ILogger logger, Exception exception);
 }

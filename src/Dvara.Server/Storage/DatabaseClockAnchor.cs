@@ -1,14 +1,14 @@
 using Dapper;
+using Dvara.Server.Hosting;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Dvara.Server.Storage;
 
 /// <summary>Anchors the <see cref="DatabaseClock"/> every 10 s. A silo whose machine is more than 2 s off takes no traffic: something is wrong with its clock, and others read it too.</summary>
-internal sealed partial class DatabaseClockAnchor(Database database, DatabaseClock clock, ILogger<DatabaseClockAnchor> logger) : BackgroundService, IHealthCheck
+internal sealed class DatabaseClockAnchor(Database database, DatabaseClock clock, ILogger<DatabaseClockAnchor> logger)
+    : PeriodicService(TimeSpan.FromSeconds(10), "The database's clock could not be read; time goes on from the last anchor.", logger), IHealthCheck
 {
     private const string ReadClock = "SELECT clock_timestamp()";
-
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan SkewMax = TimeSpan.FromSeconds(2);
 
@@ -26,46 +26,22 @@ internal sealed partial class DatabaseClockAnchor(Database database, DatabaseClo
             ? HealthCheckResult.Healthy()
             : HealthCheckResult.Unhealthy($"this machine's clock is {clock.Skew.TotalSeconds:F1} s off the database's"));
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Interval);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
-            {
-                await AnchorAsync(stoppingToken);
-            }
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The process stops.
-        }
-    }
-
-    /// <summary>Asks the database for the time; where it does not answer, time goes on from the last anchor.</summary>
+    /// <summary>Asks the database for the time.</summary>
     public async Task AnchorAsync(CancellationToken cancellationToken)
     {
-        try
-        {
-            var (now, askedAt, answeredAt) = await database.ReadAsync(
-                async connection =>
-                {
-                    var asked = TimeProvider.System.GetTimestamp();
-                    var answer = await connection.QuerySingleAsync<DateTime>(ReadClock);
-                    return (new DateTimeOffset(answer), asked, TimeProvider.System.GetTimestamp());
-                },
-                cancellationToken);
-            if (TimeProvider.System.GetElapsedTime(askedAt, answeredAt) < WayMax)
+        var (now, askedAt, answeredAt) = await database.ReadAsync(
+            async connection =>
             {
-                clock.SetAnchor(now, askedAt, answeredAt);
-            }
-        }
-        catch (Exception exception) when (exception is System.Data.Common.DbException or TimeoutException)
+                var asked = TimeProvider.System.GetTimestamp();
+                var answer = await connection.QuerySingleAsync<DateTime>(ReadClock);
+                return (new DateTimeOffset(answer), asked, TimeProvider.System.GetTimestamp());
+            },
+            cancellationToken);
+        if (TimeProvider.System.GetElapsedTime(askedAt, answeredAt) < WayMax)
         {
-            LogNotAnchored(logger, exception.Message);
+            clock.SetAnchor(now, askedAt, answeredAt);
         }
     }
 
-    [LoggerMessage(1, LogLevel.Warning, "The database's clock could not be read ({Reason}); time goes on from the last anchor.")]
-    private static partial void LogNotAnchored(ILogger logger, string reason);
+    protected override Task TickAsync(CancellationToken stoppingToken) => AnchorAsync(stoppingToken);
 }

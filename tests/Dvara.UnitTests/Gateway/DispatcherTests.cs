@@ -165,5 +165,5 @@ public sealed class DispatcherTests : IAsyncLifetime
         return await dispatcher.SendAsync(httpContext, call);
     }
 
-    private Charge TheCharge(AdmittedCall call) => Assert.Single(_journal.FindRecent(call.RequestId));
+    private Charge TheCharge(AdmittedCall call) => Assert.Single(_journal.ReadCharges(0, 10).Select(journaled => journaled.Charge), charge => charge.Intent.RequestId == call.RequestId);
 }
