@@ -1,9 +1,11 @@
+using Dvara.FunctionalTests.Faults;
 using Dvara.Testing;
 using Xunit;
 
 namespace Dvara.FunctionalTests.Cluster;
 
 /// <summary>The short form; the stress suite makes 1,000 trials.</summary>
+[Collection(Alone.Name)]
 public sealed class SpreadTests(ITestOutputHelper output)
 {
     private const int Trials = 200;

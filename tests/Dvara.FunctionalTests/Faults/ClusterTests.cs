@@ -4,6 +4,7 @@ using Xunit;
 namespace Dvara.FunctionalTests.Faults;
 
 /// <summary>The short form; the stress suite does each many times and longer.</summary>
+[Collection(Alone.Name)]
 public sealed class ClusterTests(ITestOutputHelper output)
 {
     [Fact]

@@ -4,6 +4,7 @@ using Xunit;
 namespace Dvara.FunctionalTests.Faults;
 
 /// <summary>The short form; the stress suite kills 300 times.</summary>
+[Collection(Alone.Name)]
 public sealed class KillTests(ITestOutputHelper output)
 {
     [Fact]

@@ -3,6 +3,7 @@ using Xunit;
 
 namespace Dvara.FunctionalTests.Faults;
 
+[Collection(Alone.Name)]
 public sealed class RollingRestartTests(ITestOutputHelper output)
 {
     [Fact]
