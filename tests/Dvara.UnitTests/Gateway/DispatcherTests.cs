@@ -68,6 +68,17 @@ public sealed class DispatcherTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Failure_BeforeAnythingIsSent_LeavesNoAttemptOpen()
+    {
+        var end = Streamed.Body.Length;
+        var misread = Streamed with { Facts = Streamed.Facts with { Plan = Streamed.Facts.Plan with { StreamOptions = end..end } } };
+
+        await Assert.ThrowsAsync<IndexOutOfRangeException>(() => SendAsync(misread, HttpStatusCode.OK, Events, new ScriptedAnswer([])));
+
+        Assert.Equal(0, _journal.OpenAttempts);
+    }
+
+    [Fact]
     public async Task Failure_OfTheLine_IsNotOurs()
     {
         var start = Encoding.UTF8.GetBytes(Recorded.ChatStream(usage: true)[..200]);
