@@ -1,3 +1,5 @@
+using System.IO.Compression;
+
 namespace Dvara.Server.Gateway;
 
 /// <summary>An answer's bytes as they come from the provider, with a bound on silence and on the whole.</summary>
@@ -47,7 +49,7 @@ internal sealed class AnswerBody : IDisposable
         {
             throw new AnswerBrokenException(_watch.ClientGone ? Outcomes.ClientClosed : Outcomes.ProviderTimeout, exception);
         }
-        catch (Exception exception) when (exception is IOException or HttpRequestException or InvalidDataException)
+        catch (Exception exception) when (exception is IOException or HttpRequestException or InvalidDataException || IsNoBrotli(exception))
         {
             throw new AnswerBrokenException(Outcomes.ConnectionReset, exception);
         }
@@ -58,6 +60,9 @@ internal sealed class AnswerBody : IDisposable
         _patience.Dispose();
         _inner.Dispose();
     }
+
+    /// <summary>Bytes that are no Brotli are the provider's doing, though the decoder calls them an operation that is not valid.</summary>
+    private bool IsNoBrotli(Exception exception) => _inner is BrotliStream && exception is InvalidOperationException;
 }
 
 /// <summary>The answer ended before its end.</summary>

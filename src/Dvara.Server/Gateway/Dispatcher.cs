@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Pipelines;
 using Dvara.Providers;
 using Dvara.Server.Hosting;
@@ -22,6 +23,8 @@ internal sealed class Dispatcher(
         for (var number = 1; ; number++)
         {
             var asks = call.Facts.Stream && call.Route.Provider.AsksForUsage;
+            // Before the note: what fails behind it must end the attempt.
+            var body = BodyRewriter.Rewrite(call.Body, call.Facts.Plan, new BodyChanges { Model = call.Route.Model == call.Facts.Model ? null : call.Route.Model, AskUsage = asks });
             var attempt = attempts.Begin(call, number);
             try
             {
@@ -32,7 +35,7 @@ internal sealed class Dispatcher(
                 return GatewayErrors.LedgerUnavailable;
             }
 
-            var (error, again) = await ForwardAsync(httpContext, attempt, asks);
+            var (error, again) = await ForwardAsync(httpContext, attempt, body, asks);
             if (!again)
             {
                 return error;
@@ -46,11 +49,10 @@ internal sealed class Dispatcher(
     }
 
     /// <summary>(5) to (8) of one attempt.</summary>
-    private async Task<(ApiError? Error, bool Again)> ForwardAsync(HttpContext httpContext, Attempt attempt, bool asks)
+    private async Task<(ApiError? Error, bool Again)> ForwardAsync(HttpContext httpContext, Attempt attempt, ReadOnlySequence<byte> body, bool asks)
     {
         var call = attempt.Call;
         var provider = call.Route.Provider;
-        var body = BodyRewriter.Rewrite(call.Body, call.Facts.Plan, new BodyChanges { Model = call.Route.Model == call.Facts.Model ? null : call.Route.Model, AskUsage = asks });
         httpContext.Request.Body = PipeReader.Create(body).AsStream();
         httpContext.Request.ContentLength = body.Length;
 

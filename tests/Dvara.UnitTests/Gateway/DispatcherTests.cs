@@ -68,6 +68,17 @@ public sealed class DispatcherTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Failure_BeforeAnythingIsSent_LeavesNoAttemptOpen()
+    {
+        var end = Streamed.Body.Length;
+        var misread = Streamed with { Facts = Streamed.Facts with { Plan = Streamed.Facts.Plan with { StreamOptions = end..end } } };
+
+        await Assert.ThrowsAsync<IndexOutOfRangeException>(() => SendAsync(misread, HttpStatusCode.OK, Events, new ScriptedAnswer([])));
+
+        Assert.Equal(0, _journal.OpenAttempts);
+    }
+
+    [Fact]
     public async Task Failure_OfTheLine_IsNotOurs()
     {
         var start = Encoding.UTF8.GetBytes(Recorded.ChatStream(usage: true)[..200]);
@@ -75,6 +86,24 @@ public sealed class DispatcherTests : IAsyncLifetime
         Assert.Null(await SendAsync(Streamed, HttpStatusCode.OK, Events, new ScriptedAnswer(start, new IOException("reset"))));
 
         Assert.Equal("connection_reset", TheCharge(Streamed).Outcome);
+        Assert.Empty(_log.Lines);
+    }
+
+    [Theory]
+    [InlineData("br", false)]
+    [InlineData("br", true)]
+    [InlineData("gzip", false)]
+    [InlineData("gzip", true)]
+    [InlineData("deflate", false)]
+    [InlineData("deflate", true)]
+    public async Task Answer_ThatIsNotCompressedAsItSays_IsNotOurFailure(string encoding, bool stream)
+    {
+        var call = stream ? Streamed : Whole;
+        var answer = new ScriptedAnswer(Encoding.UTF8.GetBytes(Recorded.Chat()));
+
+        await SendAsync(call, HttpStatusCode.OK, stream ? Events : Json, answer, encoding);
+
+        Assert.Equal("connection_reset", TheCharge(call).Outcome);
         Assert.Empty(_log.Lines);
     }
 
@@ -154,9 +183,9 @@ public sealed class DispatcherTests : IAsyncLifetime
     private Attempts NewAttempts() => new(
         _journal, new Settlement(_journal, _writer, DvaraSettings.Read(new ConfigurationManager())), _folder.Prices, _folder.Clock, _log);
 
-    private async Task<ApiError?> SendAsync(AdmittedCall call, HttpStatusCode status, string mediaType, Stream answer)
+    private async Task<ApiError?> SendAsync(AdmittedCall call, HttpStatusCode status, string mediaType, Stream answer, string? encoding = null)
     {
-        using var forwarder = new ScriptedForwarder(status, mediaType, answer);
+        using var forwarder = new ScriptedForwarder(status, mediaType, answer, encoding);
         var options = new GatewayOptions();
         var dispatcher = new Dispatcher(
             forwarder, NewAttempts(), new DrainGate(options), options, new LoopMark(new MasterKey(new byte[32])), _folder.Clock);
