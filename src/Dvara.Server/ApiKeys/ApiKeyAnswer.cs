@@ -1,4 +1,5 @@
 using Dvara.Domain;
+using Dvara.Server.Hosting;
 
 namespace Dvara.Server.ApiKeys;
 
@@ -20,7 +21,7 @@ internal sealed record ApiKeyAnswer(
     {
         var (name, scopes, models, tags, expiresAt) = key.Attributes;
         return new(
-            key.Id, key.TenantId, name, key.Prefix, key.StatusAt(now).Name(), scopes, models, tags, expiresAt, key.LastUsedAt, key.CreatedAt);
+            key.Id, key.TenantId, name, key.Prefix, key.StatusAt(now).ContractName(), scopes, models, tags, expiresAt, key.LastUsedAt, key.CreatedAt);
     }
 
     /// <summary>With the key itself, for the one answer that shows it.</summary>

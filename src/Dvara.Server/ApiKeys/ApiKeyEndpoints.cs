@@ -1,5 +1,6 @@
 using Dvara.Domain;
 using Dvara.Server.Audit;
+using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Storage;
 using Microsoft.AspNetCore.Http.Features;
@@ -118,7 +119,7 @@ internal static class ApiKeyEndpoints
         {
             if (key.Status is ApiKeyStatus.Revoked or ApiKeyStatus.Rotated)
             {
-                return (null, ApiError.Conflict($"The key is {key.Status.Name()}; only a key in use can be changed."));
+                return (null, ApiError.Conflict($"The key is {key.Status.ContractName()}; only a key in use can be changed."));
             }
 
             var now = clock.GetUtcNow();
@@ -177,7 +178,7 @@ internal static class ApiKeyEndpoints
             var now = clock.GetUtcNow();
             if (key.StatusAt(now) is not ApiKeyStatus.Active and var status)
             {
-                return (null, ApiError.Conflict($"The key is {status.Name()}; only an ACTIVE one can be rotated."));
+                return (null, ApiError.Conflict($"The key is {status.ContractName()}; only an ACTIVE one can be rotated."));
             }
 
             var successor = ApiKey.Make(key.TenantId, key.Attributes, ApiKeyFormat.Displayed(secret), now);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Tenants;
 
@@ -108,7 +109,7 @@ internal sealed record ApiKeyRequest
             errors.Add(new("expiresAt", "expiresAt must be in the future."));
         }
 
-        var status = (before?.StatusAt(now) ?? ApiKeyStatus.Active).Name();
+        var status = (before?.StatusAt(now) ?? ApiKeyStatus.Active).ContractName();
         if (Status is not null && Status != status)
         {
             errors.Add(new("status", $"status is {status} and cannot be given; to end a key, POST …/keys/<id>/revoke."));

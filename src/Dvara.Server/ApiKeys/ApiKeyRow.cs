@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Dvara.Domain;
+using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 
 namespace Dvara.Server.ApiKeys;
@@ -43,7 +44,7 @@ internal sealed class ApiKeyRow
         name = key.Attributes.Name,
         hash,
         prefix = key.Prefix,
-        status = key.Status.Name(),
+        status = key.Status.ContractName(),
         hidden = key.Hidden,
         scopes = JsonSerializer.Serialize(key.Attributes.Scopes, AdminJson.Options),
         models = JsonSerializer.Serialize(key.Attributes.Models, AdminJson.Options),
@@ -68,13 +69,7 @@ internal sealed class ApiKeyRow
 
     /// <summary>Fails closed: a status that this version does not know lets nobody in.</summary>
     public static ApiKeyStatus ParseStatus(string text) =>
-        Enum.GetValues<ApiKeyStatus>().Cast<ApiKeyStatus?>().FirstOrDefault(status => status!.Value.Name() == text) ?? ApiKeyStatus.Revoked;
+        ContractNames.Parse<ApiKeyStatus>(text) ?? ApiKeyStatus.Revoked;
 
     public static T Parse<T>(string json) => JsonSerializer.Deserialize<T>(json, AdminJson.Options)!;
-}
-
-internal static class ApiKeyStatusNames
-{
-    /// <summary>As the contract writes it: <c>ACTIVE</c>.</summary>
-    public static string Name(this ApiKeyStatus status) => status.ToString().ToUpperInvariant();
 }

@@ -2,6 +2,7 @@ using System.Data.Common;
 using Dapper;
 using Dvara.Domain;
 using Dvara.Server.Audit;
+using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Storage;
 using Dvara.Server.Tenants;
@@ -158,7 +159,7 @@ internal sealed class ApiKeyStore(Database database)
             return ApiError.NotFound("tenant");
         }
 
-        if (TenantStatuses.Parse(status) is null or TenantStatus.Closed)
+        if (ContractNames.Parse<TenantStatus>(status) is null or TenantStatus.Closed)
         {
             return ApiError.Conflict("The tenant is closed; it gets no new keys.");
         }
@@ -242,7 +243,7 @@ internal sealed class ApiKeyStore(Database database)
             Models = ApiKeyRow.Parse<string[]>(Models),
             Tags = ApiKeyRow.Parse<Dictionary<string, string>>(Tags),
             // Fails closed: a status that this version does not know lets nobody in.
-            TenantStatus = TenantStatuses.Parse(TenantStatus) ?? Tenants.TenantStatus.Closed,
+            TenantStatus = ContractNames.Parse<TenantStatus>(TenantStatus) ?? Tenants.TenantStatus.Closed,
             TenantTags = ApiKeyRow.Parse<Dictionary<string, string>>(TenantTags),
             TenantMetadata = ApiKeyRow.Parse<Dictionary<string, string>>(TenantMetadata),
         };

@@ -3,6 +3,7 @@ using Dvara.Domain.Statements;
 using Dvara.Domain.Time;
 using Dvara.Server.ApiKeys;
 using Dvara.Server.Audit;
+using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.Idempotency;
 using Dvara.Server.Metering;
 using Dvara.Server.Tenants;
@@ -117,7 +118,7 @@ internal sealed class ChargebackGrain(
             {
                 statementId = statement.Id,
                 statement.Number,
-                status = statement.Status.ToString().ToUpperInvariant(),
+                status = statement.Status.ContractName(),
                 statement.Window.From,
                 statement.Window.To,
                 totalUsd = statement.Contents.Total.TotalCost,

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Dvara.Domain;
 using Dvara.Domain.Statements;
+using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 
 namespace Dvara.Server.Chargeback;
@@ -61,8 +62,8 @@ internal sealed record StatementResource
             TenantName = statement.TenantName,
             From = statement.Window.From,
             To = statement.Window.To,
-            Status = NameOf(statement.Status),
-            Trigger = NameOf(statement.Trigger),
+            Status = statement.Status.ContractName(),
+            Trigger = statement.Trigger.ContractName(),
             TotalUsd = total.TotalCost,
             RequestCount = total.Requests,
             Lines = [.. contents.Lines.Select(Line.Of)],
@@ -77,9 +78,6 @@ internal sealed record StatementResource
         };
         return JsonSerializer.SerializeToUtf8Bytes(resource, AdminJson.Options);
     }
-
-    private static string NameOf<T>(T value)
-        where T : struct, Enum => value.ToString().ToUpperInvariant();
 
     internal sealed record Line(
         string Provider,
@@ -141,7 +139,7 @@ internal sealed record StatementResource
     {
         public static AdjustmentLine Of(Adjustment adjustment) => new(
             adjustment.UsageMonth.ToString(),
-            NameOf(adjustment.Kind),
+            adjustment.Kind.ContractName(),
             adjustment.Provider,
             adjustment.Model,
             adjustment.ApiKeyId,

@@ -4,6 +4,7 @@ using Dvara.Domain;
 using Dvara.Domain.Statements;
 using Dvara.Domain.Time;
 using Dvara.Server.Audit;
+using Dvara.Server.Hosting;
 using Dvara.Server.Metering;
 using Dvara.Server.Storage;
 
@@ -117,7 +118,7 @@ internal sealed class StatementStore(Database database)
                 {
                     id = statement.Id,
                     tenant = statement.TenantId,
-                    status = NameOf(statement.Status),
+                    status = statement.Status.ContractName(),
                     number = statement.Number,
                     month = statement.Number is null ? (int?)null : BillingMonth.Of(statement.Window.From).Value,
                     from = statement.Window.From,
@@ -157,7 +158,7 @@ internal sealed class StatementStore(Database database)
                 var parameters = new
                 {
                     tenant = filter.TenantId,
-                    status = filter.Status is { } status ? NameOf(status) : null,
+                    status = filter.Status is { } status ? status.ContractName() : null,
                     from = filter.Within.From,
                     to = filter.Within.To,
                     before = filter.Before,
@@ -182,8 +183,6 @@ internal sealed class StatementStore(Database database)
     public Task<byte[]> FindDocumentAsync(StatementId id, DocumentFormat format, CancellationToken cancellationToken) =>
         database.ReadAsync(
             connection => connection.QuerySingleAsync<byte[]>(FindDocument, new { id, format = format.Extension }), cancellationToken);
-
-    private static string NameOf(StatementStatus status) => status.ToString().ToUpperInvariant();
 
     private sealed class ClosingRow
     {

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Dvara.Domain;
 using Dvara.Domain.Metering;
 using Dvara.Domain.Time;
+using Dvara.Server.Hosting;
 
 namespace Dvara.Server.Metering;
 
@@ -27,8 +28,8 @@ internal sealed class ChargeRow
         [
             intent.AttemptId.Value,
             (long)charge.Revision,
-            Code(charge.Kind),
-            Code(charge.State),
+            charge.Kind.ContractName(),
+            charge.State.ContractName(),
             intent.RequestId.Value,
             (long)intent.Attempt,
             intent.TenantId.Value,
@@ -65,15 +66,5 @@ internal sealed class ChargeRow
             journal.Value,
             journaled.Seq,
         ]);
-    }
-
-    /// <summary>How an enumeration's value is spelled in rows and in the API: <c>SETTLED</c>.</summary>
-    public static string Code<T>(T value)
-        where T : struct, Enum => Codes<T>.ByValue[value];
-
-    private static class Codes<T>
-        where T : struct, Enum
-    {
-        public static readonly Dictionary<T, string> ByValue = Enum.GetValues<T>().ToDictionary(v => v, v => v.ToString().ToUpperInvariant());
     }
 }

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Dvara.Domain;
-using Dvara.Domain.Pricing;
+using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 
 namespace Dvara.Server.Pricing;
@@ -43,12 +43,10 @@ internal sealed record PriceAnswer(
             price.TenantId,
             price.EffectiveFrom,
             price.EffectiveTo,
-            Name(price.Source),
+            price.Source.ContractName(),
             version.SourceUrl,
             version.CheckedOn);
     }
-
-    public static string Name(PriceSource source) => source == PriceSource.Builtin ? "BUILTIN" : "CUSTOM";
 
     /// <summary>Of what is shown: a version's end moves when another one follows it, without a write to its row.</summary>
     public string ETag()

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Dvara.Domain;
+using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 
 namespace Dvara.Server.Pricing;
@@ -63,7 +64,7 @@ internal sealed record PriceImport(bool DryRun, int Rows, int Created, int Chang
             var price = imported.Version.Price;
             return new(
                 imported.Row,
-                imported.Outcome.ToString().ToUpperInvariant(),
+                imported.Outcome.ContractName(),
                 dryRun && imported.Outcome != ImportOutcome.Unchanged ? null : price.Id,
                 price.TenantId,
                 price.Provider,

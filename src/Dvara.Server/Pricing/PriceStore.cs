@@ -3,6 +3,7 @@ using System.Globalization;
 using Dapper;
 using Dvara.Domain;
 using Dvara.Domain.Pricing;
+using Dvara.Server.Hosting;
 using Dvara.Server.Storage;
 
 namespace Dvara.Server.Pricing;
@@ -82,7 +83,7 @@ internal sealed class PriceStore(Database database)
             provider = filter.Provider,
             model = filter.Model,
             tenantId = filter.TenantId,
-            source = filter.Source is { } source ? PriceAnswer.Name(source) : null,
+            source = filter.Source is { } source ? source.ContractName() : null,
             at = filter.At,
             visibleTo = filter.VisibleTo,
             beforeAt = before?.CreatedAt,
@@ -96,7 +97,7 @@ internal sealed class PriceStore(Database database)
     /// <summary>Every version of a source by start, as the transaction sees it.</summary>
     public static async Task<List<PriceVersion>> AllAsync(DbTransaction transaction, PriceSource source)
     {
-        var rows = await transaction.Connection!.QueryAsync<Row>(OfSource, new { source = PriceAnswer.Name(source) }, transaction);
+        var rows = await transaction.Connection!.QueryAsync<Row>(OfSource, new { source = source.ContractName() }, transaction);
         return [.. rows.Select(row => row.ToVersion())];
     }
 
@@ -111,7 +112,7 @@ internal sealed class PriceStore(Database database)
             tenantId = version.Price.TenantId,
             provider = version.Price.Provider,
             model = version.Price.Model,
-            source = PriceAnswer.Name(version.Price.Source),
+            source = version.Price.Source.ContractName(),
             inputRate = version.Price.InputRate,
             outputRate = version.Price.OutputRate,
             cachedInputRate = version.Price.CachedInputRate,

@@ -1,3 +1,5 @@
+using Dvara.Server.Hosting;
+
 namespace Dvara.Server.Tenants;
 
 /// <summary>What the audit trail says of tenants.</summary>
@@ -13,14 +15,14 @@ internal static class TenantAudit
         before.Status != TenantStatus.Closed && next.Status == TenantStatus.Closed ? Closed : Updated;
 
     public static object Facts(Tenant tenant) =>
-        new { tenant.Id, tenant.Name, status = tenant.Status.Name(), tenant.Region, tenant.Metadata, tenant.Tags };
+        new { tenant.Id, tenant.Name, status = tenant.Status.ContractName(), tenant.Region, tenant.Metadata, tenant.Tags };
 
     /// <summary>The tenant as it became; as it was, the event before this one says.</summary>
     public static object Facts(Tenant before, Tenant next) => new
     {
         next.Id,
         next.Name,
-        status = next.Status.Name(),
+        status = next.Status.ContractName(),
         next.Region,
         next.Metadata,
         next.Tags,

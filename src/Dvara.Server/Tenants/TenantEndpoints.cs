@@ -1,5 +1,6 @@
 using Dvara.Domain;
 using Dvara.Server.Audit;
+using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Storage;
 
@@ -152,6 +153,6 @@ internal static class TenantEndpoints
         DateTimeOffset UpdatedAt)
     {
         public static Answer Of(Tenant tenant) => new(
-            tenant.Id, tenant.Name, tenant.Status.Name(), tenant.Region, tenant.Metadata, tenant.Tags, tenant.CreatedAt, tenant.UpdatedAt);
+            tenant.Id, tenant.Name, tenant.Status.ContractName(), tenant.Region, tenant.Metadata, tenant.Tags, tenant.CreatedAt, tenant.UpdatedAt);
     }
 }

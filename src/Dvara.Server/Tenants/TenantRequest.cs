@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Dvara.Domain;
+using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 
 namespace Dvara.Server.Tenants;
@@ -37,7 +38,7 @@ internal sealed record TenantRequest
     public static (TenantRequest? Request, ApiError? Error) Merge(Tenant tenant, JsonObject patch)
     {
         var merged = JsonSerializer.SerializeToNode(
-            new { tenant.Name, status = tenant.Status.Name(), tenant.Region, tenant.Metadata, tenant.Tags }, AdminJson.Options)!.AsObject();
+            new { tenant.Name, status = tenant.Status.ContractName(), tenant.Region, tenant.Metadata, tenant.Tags }, AdminJson.Options)!.AsObject();
         return AdminJson.Deserialize<TenantRequest>(MergePatch.Apply(merged, patch));
     }
 
@@ -91,7 +92,7 @@ internal sealed record TenantRequest
     private TenantStatus ReadStatus(Tenant? before, List<FieldError> errors)
     {
         var current = before?.Status ?? TenantStatus.Active;
-        var status = Status is null ? current : TenantStatuses.Parse(Status);
+        var status = Status is null ? current : ContractNames.Parse<TenantStatus>(Status);
         if (status is null)
         {
             errors.Add(new("status", "status must be one of ACTIVE, SUSPENDED, CLOSED."));

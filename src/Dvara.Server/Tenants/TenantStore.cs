@@ -3,6 +3,7 @@ using System.Text.Json;
 using Dapper;
 using Dvara.Domain;
 using Dvara.Server.Audit;
+using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Storage;
 
@@ -63,7 +64,7 @@ internal sealed class TenantStore(Database database)
             only = filter.Only,
             before,
             name = filter.Name,
-            status = filter.Status?.Name(),
+            status = filter.Status?.ContractName(),
             metadata = ToJson(filter.Metadata),
             limit,
         };
@@ -109,7 +110,7 @@ internal sealed class TenantStore(Database database)
             {
                 id = tenant.Id,
                 name = tenant.Name,
-                status = tenant.Status.Name(),
+                status = tenant.Status.ContractName(),
                 region = tenant.Region,
                 metadata = ToJson(tenant.Metadata),
                 tags = ToJson(tenant.Tags),
@@ -145,7 +146,7 @@ internal sealed class TenantStore(Database database)
         {
             Id = Id,
             Name = Name,
-            Status = TenantStatuses.Parse(Status)
+            Status = ContractNames.Parse<TenantStatus>(Status)
                 ?? throw new InvalidOperationException($"Tenant {Id} has the status {Status}, which this version does not know."),
             Region = Region,
             Metadata = FromJson(Metadata),
