@@ -219,7 +219,7 @@ public sealed class ClusterDrill(int seed) : IAsyncDisposable
                     $"/v1/admin/costs/summary?tenantId={_drill.Tenant}&from=2020-01-01T00:00:00Z&to=2040-01-01T00:00:00Z"))!["totalCostUsd"]!;
                 return true;
             },
-            "the journals to be shipped");
+            $"the journals to be shipped after {fault}");
         (_withoutUpstream, var violations) = _load.Compare(lines, _openMax);
         _charges = lines.Count;
         _violations.AddRange(violations.Select(violation => $"after {fault}: {violation}"));
@@ -270,6 +270,7 @@ public sealed class ClusterDrill(int seed) : IAsyncDisposable
     {
         using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
         var clock = Stopwatch.StartNew();
+        HttpRequestException? last = null;
         while (true)
         {
             try
@@ -279,14 +280,15 @@ public sealed class ClusterDrill(int seed) : IAsyncDisposable
                     return;
                 }
             }
-            catch (HttpRequestException) when (clock.Elapsed < Patience)
+            catch (HttpRequestException exception)
             {
                 // Not there yet.
+                last = exception;
             }
 
             if (clock.Elapsed > Patience)
             {
-                throw new TimeoutException($"Waited {Patience} for {what}.");
+                throw new TimeoutException($"Waited {Patience} for {what}.", last);
             }
 
             await poll.WaitForNextTickAsync();

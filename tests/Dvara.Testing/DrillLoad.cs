@@ -155,9 +155,15 @@ public sealed class DrillLoad(int seed)
         string? cursor = null;
         do
         {
-            var page = await admin.GetFromJsonAsync<JsonNode>(
+            using var answer = await admin.GetAsync(
                 $"/v1/admin/costs?tenantId={tenant}&from=2020-01-01T00:00:00Z&to=2040-01-01T00:00:00Z&limit=1000{(cursor is null ? "" : "&cursor=" + Uri.EscapeDataString(cursor))}");
-            lines.AddRange(page!["items"]!.AsArray().Select(l => l!));
+            if (!answer.IsSuccessStatusCode)
+            {
+                throw new HttpRequestException($"{admin.BaseAddress}: {(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync()}");
+            }
+
+            var page = (await answer.Content.ReadFromJsonAsync<JsonNode>())!;
+            lines.AddRange(page["items"]!.AsArray().Select(l => l!));
             cursor = (string?)page["nextCursor"];
         }
         while (cursor is not null);

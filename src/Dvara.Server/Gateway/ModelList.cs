@@ -27,6 +27,8 @@ internal sealed class ModelList(Admission admission, ModelRouter router, PriceBo
             return error;
         }
 
+        // Clients escape the slash of a provider's prefix, and routing leaves that one escape as it is.
+        id = id.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
         return ModelsFor(caller!).FirstOrDefault(m => m.Id == id) is { } model ? Json(model) : GatewayErrors.ModelNotFound(id);
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Dvara.Server.Metering;
 using Dvara.Server.Storage;
 using Microsoft.AspNetCore.Connections;
@@ -46,15 +47,27 @@ internal static class Commands
         {
             await app.StartAsync();
         }
-        catch
+        catch (Exception failure)
         {
-            // What had started already stops in order, the silo included.
-            await app.StopAsync();
-            throw;
+            await StopStartedAsync(app);
+            ExceptionDispatchInfo.Throw(failure);
         }
 
         app.Services.GetRequiredService<StartUp>().Print(app, Console.Out);
         await app.WaitForShutdownAsync();
+    }
+
+    /// <summary>What had started already stops in order, the silo included. Where nothing had, the host cannot stop: why it did not start is what counts.</summary>
+    private static async Task StopStartedAsync(WebApplication app)
+    {
+        try
+        {
+            await app.StopAsync();
+        }
+        catch (Exception exception) when (exception is ArgumentNullException or InvalidOperationException or OperationCanceledException)
+        {
+            // The start's own failure follows.
+        }
     }
 
     /// <summary>Brings the ledger's schema up to date and ends; <c>serve</c> does the same before it listens.</summary>

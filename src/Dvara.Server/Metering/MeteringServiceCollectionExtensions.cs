@@ -23,8 +23,18 @@ internal static class MeteringServiceCollectionExtensions
     private static JournalOptions Options(IServiceProvider provider)
     {
         var options = new JournalOptions();
-        provider.GetRequiredService<IConfiguration>().GetSection(JournalOptions.Section).Bind(options);
-        var problems = options.Problems().ToList();
+        List<string> problems = [];
+        try
+        {
+            provider.GetRequiredService<IConfiguration>().GetSection(JournalOptions.Section).Bind(options);
+            problems.AddRange(options.Problems());
+        }
+        catch (InvalidOperationException exception)
+        {
+            // A value that is none of its type; the message names it.
+            problems.Add(exception.Message);
+        }
+
         return problems.Count == 0 ? options : throw new OptionsValidationException(JournalOptions.Section, typeof(JournalOptions), problems);
     }
 

@@ -49,7 +49,13 @@ internal static partial class ProviderSettings
                 !string.Equals(asks, "false", StringComparison.OrdinalIgnoreCase), $"{place}:BaseUrl");
         }
 
-        if (!string.Equals(configuration["Dvara:Mock:Enabled"], "false", StringComparison.OrdinalIgnoreCase))
+        var mock = configuration["Dvara:Mock:Enabled"];
+        if (mock is not null && !bool.TryParse(mock, out _))
+        {
+            problems.Add($"Dvara:Mock:Enabled is {mock}. It must be true or false.");
+        }
+
+        if (!string.Equals(mock, "false", StringComparison.OrdinalIgnoreCase))
         {
             providers[ProviderConfig.Mock.Id] = ProviderConfig.Mock;
         }
