@@ -5,7 +5,7 @@ namespace Dvara.StressTests;
 
 public sealed class ClusterTests(ITestOutputHelper output)
 {
-    private const int Rounds = 6;
+    private const int Rounds = 3;
 
     [Fact]
     public async Task Cluster_UnderEveryFaultAgainAndAgain_LosesAndDoublesNothing()

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Text.Json;
 using Xunit;
 
@@ -207,4 +208,15 @@ public sealed class ApiKeyBodiesTests
     }
 
     private static string Object(Dictionary<string, string> map) => JsonSerializer.Serialize(map);
+
+    [Fact]
+    public async Task Create_WithABareDate_SaysHowToWriteIt()
+    {
+        await using var node = await KeysNode.StartAsync();
+
+        using var answer = await node.Admin.PostAsJsonAsync(node.Path(""), new { name = "a", expiresAt = "2099-01-01" });
+
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Contains("2099-01-01T00:00:00Z", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
 }

@@ -61,7 +61,9 @@ internal static class AdminJson
         catch (JsonException exception)
         {
             var field = exception.Path?.TrimStart('$', '.') ?? "";
-            return (null, ApiError.Validation(field, $"{(field.Length == 0 ? "The body" : field)} has the wrong type or an impossible value."));
+            var name = field.Length == 0 ? "The body" : field;
+            return (null, ApiError.Validation(
+                field, exception is ValueException ? $"{name}: {exception.Message}" : $"{name} has the wrong type or an impossible value."));
         }
     }
 
@@ -143,22 +145,25 @@ internal static class AdminJson
         return (result, null);
     }
 
+    /// <summary>The message tells a caller what to write instead.</summary>
+    private sealed class ValueException(string message) : JsonException(message);
+
     private sealed class UsdConverter : JsonConverter<Usd>
     {
         public override Usd Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
         {
             if (reader.TokenType != JsonTokenType.Number || !reader.TryGetDecimal(out var value))
             {
-                throw new JsonException("An amount is a decimal number.");
+                throw new ValueException("An amount is a decimal number.");
             }
 
             try
             {
                 return Usd.FromDecimal(value);
             }
-            catch (ArgumentOutOfRangeException exception)
+            catch (ArgumentOutOfRangeException)
             {
-                throw new JsonException("An amount has at most 12 decimals.", exception);
+                throw new ValueException("An amount has at most 12 decimals.");
             }
         }
 
@@ -171,7 +176,7 @@ internal static class AdminJson
         public override DateTimeOffset Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
         {
             var (instant, problem) = Instants.Parse(reader.GetString() ?? "");
-            return problem is null ? instant : throw new JsonException(problem);
+            return problem is null ? instant : throw new ValueException(problem);
         }
 
         public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options) =>
@@ -183,7 +188,7 @@ internal static class AdminJson
         public override T Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
             reader.TokenType == JsonTokenType.String && Guid.TryParseExact(reader.GetString(), "D", out var guid)
                 ? make(guid)
-                : throw new JsonException("An id is a UUID.");
+                : throw new ValueException("An id is a UUID.");
 
         public override void Write(Utf8JsonWriter writer, T id, JsonSerializerOptions options) =>
             writer.WriteStringValue(value(id).ToString("D", CultureInfo.InvariantCulture));
