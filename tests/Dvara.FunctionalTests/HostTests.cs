@@ -1,4 +1,6 @@
 using System.Net;
+using System.Text;
+using System.Text.Json.Nodes;
 using Dvara.Testing;
 using Xunit;
 
@@ -43,6 +45,41 @@ public sealed class HostTests
         Directory.Delete(folder, recursive: true);
     }
 
+    [Fact]
+    public async Task Process_WithAClockFarAhead_ServesKeys()
+    {
+        var folder = Directory.CreateTempSubdirectory("dvara-host-").FullName;
+        await using (var node = await GatewayProcess.StartAsync(folder, new Dictionary<string, string?> { ["DVARA_CLOCK_START"] = "2099-01-31T10:00:00Z" }))
+        {
+            var (_, key) = await DrillLoad.NewKeyAsync(node.Admin);
+            using var client = new HttpClient { BaseAddress = node.BaseAddress };
+            client.DefaultRequestHeaders.Authorization = new("Bearer", key);
+
+            using var answer = await client.PostAsync(
+                "/v1/chat/completions", new StringContent("""{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}]}""", Encoding.UTF8, "application/json"));
+
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            Assert.Equal(0, await node.TerminateAsync(TestContext.Current.CancellationToken));
+        }
+
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Theory]
+    [InlineData("type=TENANT_MADE", "type")]
+    [InlineData("type=tenant_created&limit=0", "type,limit")]
+    public async Task Audit_AskedForWhatThereIsNot_NamesIt(string query, string fields)
+    {
+        await using var node = await GatewayEnvironment.StartAsync();
+
+        using var refused = await node.Admin.GetAsync($"/v1/admin/audit/events?{query}");
+        var page = JsonNode.Parse(await node.Admin.GetStringAsync("/v1/admin/audit/events"))!;
+
+        var errors = JsonNode.Parse(await refused.Content.ReadAsStringAsync())!["error"]!["errors"]!.AsArray();
+        Assert.Equal(fields.Split(','), errors.Select(error => (string?)error!["field"]));
+        Assert.Equal(("1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"), ((string?)page["from"], (string?)page["to"]));
+    }
+
     [Theory]
     [InlineData("mock/gpt-4o")]
     [InlineData("mock%2Fgpt-4o")]
@@ -57,5 +94,8 @@ public sealed class HostTests
 
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         Assert.Contains("\"id\":\"mock/gpt-4o\"", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        var trail = JsonNode.Parse(await node.Admin.GetStringAsync("/v1/admin/audit/events?type=GATEWAY_REQUEST"))!["items"]!.AsArray();
+        var payload = Assert.Single(trail)!["payload"]!;
+        Assert.Equal(("answered", "/v1/models/{id}", 200), ((string?)payload["outcome"], (string?)payload["endpoint"], (int?)payload["status"]));
     }
 }

@@ -39,7 +39,7 @@ internal static class AdminTokenEndpoints
         }
 
         var secret = AdminToken.MakeSecret();
-        var created = AuditEvent.By(httpContext.Admin(), clock, httpContext, "ADMIN_TOKEN_CREATED", token!.TenantId, Facts(token));
+        var created = AuditEvent.By(httpContext.Admin(), clock, httpContext, AuditTypes.AdminTokenCreated, token!.TenantId, Facts(token));
         await store.InsertAsync(token, AdminToken.Hash(secret), created, httpContext.RequestAborted);
         httpContext.SetETag(ETags.Of(token.CreatedAt));
         httpContext.Response.Headers.Location = $"{Path}/{token.Id}";
@@ -91,7 +91,7 @@ internal static class AdminTokenEndpoints
             ? await store.DeleteAsync(
                 tokenId,
                 (token, owners) => RefuseDelete(admin, match!, token, owners.Count(o => o.Id != tokenId && o.IsOwner(clock.GetUtcNow())), clock.GetUtcNow()),
-                token => AuditEvent.By(admin, clock, httpContext, "ADMIN_TOKEN_DELETED", token.TenantId, Facts(token)),
+                token => AuditEvent.By(admin, clock, httpContext, AuditTypes.AdminTokenDeleted, token.TenantId, Facts(token)),
                 httpContext.RequestAborted)
             : ApiError.NotFound("admin token");
         return refusal is null ? Results.NoContent() : refusal;

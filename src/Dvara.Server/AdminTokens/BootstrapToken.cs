@@ -15,7 +15,7 @@ internal sealed class BootstrapToken(
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         var token = NewOwner();
-        var created = AuditEvent.BySystem(clock, "ADMIN_TOKEN_CREATED", null, new { id = token.Id, token.Name, role = "owner" });
+        var created = AuditEvent.BySystem(clock, AuditTypes.AdminTokenCreated, null, new { id = token.Id, token.Name, role = "owner" });
         if (settings.AdminToken is { } given)
         {
             await store.FixBootstrapAsync(token, AdminToken.Hash(given), created, cancellationToken);

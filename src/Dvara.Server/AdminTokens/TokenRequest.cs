@@ -1,12 +1,10 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Dvara.Domain;
 using Dvara.Server.Hosting.AdminApi;
 
 namespace Dvara.Server.AdminTokens;
 
 /// <summary>What a caller asks of a new token; everything is checked before anything is refused.</summary>
-internal sealed record TokenRequest
+internal sealed record TokenRequest : AdminRequest
 {
     private const int NameCharsMax = 128;
 
@@ -24,9 +22,6 @@ internal sealed record TokenRequest
     /// <summary>In the future; absent: as long as the token that makes it.</summary>
     public DateTimeOffset? ExpiresAt { get; init; }
 
-    [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Others { get; init; }
-
     /// <summary>
     /// The token, or why not: 400 for what is malformed, then 403 for a scope that the maker lacks. Nobody can grant what they do not
     /// have: no scope, no tenant and no lifetime beyond the maker's own.
@@ -41,10 +36,10 @@ internal sealed record TokenRequest
         var scopes = ReadScopes(errors);
         var tenant = ReadTenant(maker, tenantExists, errors);
         var expiresAt = ReadExpiry(maker, now, errors);
-        UnknownFields.Check(Others, "an admin token", "name, role, scopes, tenantId, expiresAt", errors, "id");
-        if (errors.Count > 0)
+        CheckOthers(errors, "an admin token", "name, role, scopes, tenantId, expiresAt", "id");
+        if (Refusal(errors) is { } refusal)
         {
-            return (null, ApiError.Validation(errors));
+            return (null, refusal);
         }
 
         if (AdminScopes.All.FirstOrDefault(scope => scopes.Contains(scope) && !maker.Scopes.Contains(scope)) is { } missing)

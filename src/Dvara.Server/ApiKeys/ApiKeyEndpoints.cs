@@ -39,7 +39,7 @@ internal static class ApiKeyEndpoints
 
         var secret = ApiKeyFormat.Make();
         var key = ApiKey.Make(TenantOf(id), attributes!, ApiKeyFormat.Displayed(secret), clock.GetUtcNow());
-        return await InsertAsync(new(key, KeyHash.Of(secret)), secret, "API_KEY_CREATED", httpContext, store, changes, clock);
+        return await InsertAsync(new(key, KeyHash.Of(secret)), secret, AuditTypes.ApiKeyCreated, httpContext, store, changes, clock);
     }
 
     private static async Task<IResult> ImportAsync(string id, HttpContext httpContext, ApiKeyStore store, ChangeFeed changes, TimeProvider clock)
@@ -57,7 +57,7 @@ internal static class ApiKeyEndpoints
         }
 
         var key = ApiKey.Make(TenantOf(id), attributes!, request.Prefix!, clock.GetUtcNow());
-        return await InsertAsync(new(key, hash), null, "API_KEY_IMPORTED", httpContext, store, changes, clock);
+        return await InsertAsync(new(key, hash), null, AuditTypes.ApiKeyImported, httpContext, store, changes, clock);
     }
 
     private static async Task<IResult> InsertAsync(
@@ -130,7 +130,7 @@ internal static class ApiKeyEndpoints
             }
 
             var edited = key.Edit(attributes!, now);
-            return (new(edited, Event(httpContext, clock, "API_KEY_UPDATED", edited)), null);
+            return (new(edited, Event(httpContext, clock, AuditTypes.ApiKeyUpdated, edited)), null);
         });
         return refusal is null ? Read(change!.Key, httpContext, clock) : refusal;
     }
@@ -147,7 +147,7 @@ internal static class ApiKeyEndpoints
             }
 
             var revoked = key.Revoke(clock.GetUtcNow());
-            return (new(revoked, Event(httpContext, clock, "API_KEY_REVOKED", revoked)), null);
+            return (new(revoked, Event(httpContext, clock, AuditTypes.ApiKeyRevoked, revoked)), null);
         });
         return refusal is null ? Read(change!.Key, httpContext, clock) : refusal;
     }
@@ -158,7 +158,7 @@ internal static class ApiKeyEndpoints
         var (_, refusal) = await ChangeAsync(id, keyId, httpContext, store, changes, key =>
         {
             var hidden = key.Revoke(clock.GetUtcNow()) with { Hidden = true };
-            return (new(hidden, Event(httpContext, clock, "API_KEY_REVOKED", hidden)), null);
+            return (new(hidden, Event(httpContext, clock, AuditTypes.ApiKeyRevoked, hidden)), null);
         });
         return refusal is null ? Results.NoContent() : refusal;
     }
@@ -184,7 +184,7 @@ internal static class ApiKeyEndpoints
             var successor = ApiKey.Make(key.TenantId, key.Attributes, ApiKeyFormat.Displayed(secret), now);
             var old = key.RotateOut(overlap, now);
             var payload = new { key.Id, key.Attributes.Name, successorId = successor.Id, worksUntil = old.Attributes.ExpiresAt };
-            var rotated = AuditEvent.By(httpContext.Admin(), clock, httpContext, "API_KEY_ROTATED", key.TenantId, payload);
+            var rotated = AuditEvent.By(httpContext.Admin(), clock, httpContext, AuditTypes.ApiKeyRotated, key.TenantId, payload);
             return (new(old, rotated, new(successor, KeyHash.Of(secret))), null);
         });
         return refusal is null ? Created(change!.Successor!.Key, secret, httpContext, clock) : refusal;

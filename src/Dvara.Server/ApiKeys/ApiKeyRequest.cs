@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
 using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Tenants;
@@ -8,7 +7,7 @@ using Dvara.Server.Tenants;
 namespace Dvara.Server.ApiKeys;
 
 /// <summary>What a caller wants a key to be, whole; everything is checked before anything is refused.</summary>
-internal sealed record ApiKeyRequest
+internal sealed record ApiKeyRequest : AdminRequest
 {
     /// <summary>The member whose own member names are data, and stay as they are.</summary>
     public const string Verbatim = "tags";
@@ -46,9 +45,6 @@ internal sealed record ApiKeyRequest
     /// <summary>The first 11 characters of the key: said by an import, otherwise read-only.</summary>
     public string? Prefix { get; init; }
 
-    [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Others { get; init; }
-
     /// <summary>The attributes of a new key, or the 400.</summary>
     public (ApiKeyAttributes? Attributes, ApiError? Error) ToNew(DateTimeOffset now)
     {
@@ -81,19 +77,14 @@ internal sealed record ApiKeyRequest
     {
         var (name, scopes, models, tags, expiresAt) = key.Attributes;
         var whole = JsonSerializer.SerializeToNode(new { name, scopes, models, tags, expiresAt }, AdminJson.Options)!.AsObject();
-        var (request, error) = AdminJson.Deserialize<ApiKeyRequest>(MergePatch.Apply(whole, patch));
-        if (error is not null)
-        {
-            return (null, error);
-        }
-
+        var request = AdminJson.Deserialize<ApiKeyRequest>(MergePatch.Apply(whole, patch));
         var errors = new List<FieldError>();
-        request!.CheckNoHash(errors);
-        return Conclude(request.Read(key, now, errors), errors);
+        request.CheckNoHash(errors);
+        return request.Conclude(request.Read(key, now, errors), errors);
     }
 
-    private static (ApiKeyAttributes? Attributes, ApiError? Error) Conclude(ApiKeyAttributes attributes, List<FieldError> errors) =>
-        errors.Count == 0 ? (attributes, null) : (null, ApiError.Validation(errors));
+    private (ApiKeyAttributes? Attributes, ApiError? Error) Conclude(ApiKeyAttributes attributes, List<FieldError> errors) =>
+        Refusal(errors) is { } refusal ? (null, refusal) : (attributes, null);
 
     /// <param name="before">The key as it is; null: it is new.</param>
     /// <param name="now">The time of the change.</param>
@@ -115,7 +106,7 @@ internal sealed record ApiKeyRequest
             errors.Add(new("status", $"status is {status} and cannot be given; to end a key, POST …/keys/<id>/revoke."));
         }
 
-        UnknownFields.Check(Others, "a key", "name, scopes, models, tags, expiresAt", errors, ReadOnly);
+        CheckOthers(errors, "a key", "name, scopes, models, tags, expiresAt", ReadOnly);
         return new(
             Name ?? "",
             [.. (Scopes ?? []).OfType<string>().Distinct().Order(StringComparer.Ordinal)],

@@ -1,20 +1,15 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Dvara.Server.Hosting.AdminApi;
 
 namespace Dvara.Server.ApiKeys;
 
 /// <summary>How a key is rotated.</summary>
-internal sealed record RotationRequest
+internal sealed record RotationRequest : AdminRequest
 {
     private const int DefaultSeconds = 86_400;
     private const int SecondsMax = 30 * 86_400;
 
     /// <summary>How long the old key still works, 0 to 2,592,000 seconds (30 days); absent: one day.</summary>
     public long? OverlapSeconds { get; init; }
-
-    [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Others { get; init; }
 
     /// <summary>The overlap, or the 400.</summary>
     public (TimeSpan Overlap, ApiError? Error) ToOverlap()
@@ -25,7 +20,7 @@ internal sealed record RotationRequest
             errors.Add(new("overlapSeconds", $"overlapSeconds must be from 0 to {SecondsMax}."));
         }
 
-        UnknownFields.Check(Others, "a rotation", "overlapSeconds", errors);
-        return errors.Count == 0 ? (TimeSpan.FromSeconds(OverlapSeconds ?? DefaultSeconds), null) : (default, ApiError.Validation(errors));
+        CheckOthers(errors, "a rotation", "overlapSeconds");
+        return Refusal(errors) is { } refusal ? (default, refusal) : (TimeSpan.FromSeconds(OverlapSeconds ?? DefaultSeconds), null);
     }
 }

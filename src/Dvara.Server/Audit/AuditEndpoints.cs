@@ -1,12 +1,10 @@
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using Dvara.Domain;
-using Dvara.Domain.Time;
 using Dvara.Server.Hosting.AdminApi;
 
 namespace Dvara.Server.Audit;
 
-internal static partial class AuditEndpoints
+internal static class AuditEndpoints
 {
     private const string Path = "/v1/admin/audit/events";
 
@@ -15,7 +13,7 @@ internal static partial class AuditEndpoints
         .WithTags("Audit")
         .WithSummary("List what happened, newest first: admin writes, and every request with a known key");
 
-    private static async Task<IResult> ListAsync(HttpContext httpContext, AuditStore store, RefusalLog refusals, CursorCodec cursors)
+    private static async Task<IResult> ListAsync(HttpContext httpContext, AuditStore store, RequestLog requests, CursorCodec cursors)
     {
         var query = new AdminQuery(httpContext.Request.Query);
         var (tenant, type, limit) = (query.Tenant(), ReadType(query), query.Limit());
@@ -30,45 +28,27 @@ internal static partial class AuditEndpoints
 
         if (tenant is not null && !admin.MaySee(tenant))
         {
-            // As a tenant that does not exist: nothing ever happened to it.
-            return Answer([], null, query, window);
+            return ApiError.NotFound("tenant");
         }
 
-        await refusals.FlushAsync(httpContext.RequestAborted);
+        await requests.FlushAsync(httpContext.RequestAborted);
         var filter = AuditFilter.Of(window, after) with { TenantId = tenant ?? admin.TenantId, Type = type };
         var events = await store.ListAsync(filter, limit + 1, httpContext.RequestAborted);
         List<EventAnswer> items = [.. events.Take(limit).Select(EventAnswer.Of)];
-        return Answer(items, events.Count > limit ? cursors.Encode(scope, items[^1].Id.ToString("D")) : null, query, window);
+        var nextCursor = events.Count > limit ? cursors.Encode(scope, items[^1].Id.ToString("D")) : null;
+        return Results.Json(new { items, nextCursor, window.From, window.To }, AdminJson.Options);
     }
 
     private static string? ReadType(AdminQuery query)
     {
         var type = query.Text("type");
-        if (type is not null && !TypeName().IsMatch(type))
+        if (type is not null && !AuditTypes.All.Contains(type))
         {
-            query.Fail("type", "type is the name of a type of event, such as GATEWAY_REQUEST or TENANT_CREATED.");
+            query.Fail("type", $"type must be one of {string.Join(", ", AuditTypes.All)}.");
         }
 
         return type == AuditTypes.GatewayResponse ? AuditTypes.GatewayRequest : type;
     }
-
-    /// <summary>An open end of the window is echoed as null.</summary>
-    private static IResult Answer(IReadOnlyList<EventAnswer> items, string? nextCursor, AdminQuery query, TimeWindow window)
-    {
-        var period = query.Text("period") is not null;
-        return Results.Json(
-            new
-            {
-                items,
-                nextCursor,
-                from = period || query.Text("from") is not null ? window.From : (DateTimeOffset?)null,
-                to = period || query.Text("to") is not null ? window.To : (DateTimeOffset?)null,
-            },
-            AdminJson.Options);
-    }
-
-    [GeneratedRegex("^[A-Z][A-Z_]{0,63}$", RegexOptions.CultureInvariant)]
-    private static partial Regex TypeName();
 
     private sealed record EventAnswer(
         Guid Id, DateTimeOffset Timestamp, string Type, TenantId? TenantId, string Actor, string? RequestId, JsonElement Payload)

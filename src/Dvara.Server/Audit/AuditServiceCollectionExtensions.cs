@@ -5,8 +5,8 @@ internal static class AuditServiceCollectionExtensions
     public static IServiceCollection AddAudit(this IServiceCollection services)
     {
         services.AddSingleton<AuditStore>();
-        services.AddSingleton<RefusalLog>();
-        services.AddHostedService(provider => provider.GetRequiredService<RefusalLog>());
+        services.AddSingleton<RequestLog>();
+        services.AddHostedService(provider => provider.GetRequiredService<RequestLog>());
         return services;
     }
 }

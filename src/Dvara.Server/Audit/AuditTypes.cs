@@ -1,14 +1,40 @@
 namespace Dvara.Server.Audit;
 
-/// <summary>Types that Audit itself knows; every slice names its own beside these.</summary>
+/// <summary>Every type of event there is, as the contract spells them.</summary>
 internal static class AuditTypes
 {
-    /// <summary>A request with a known key: derived from the ledger where it reached a provider, an event of its own where it was refused.</summary>
+    /// <summary>A request with a known key: derived from the ledger where it became a call, otherwise an event of its own.</summary>
     public const string GatewayRequest = "GATEWAY_REQUEST";
 
     /// <summary>Another name of <see cref="GatewayRequest"/> in filters.</summary>
     public const string GatewayResponse = "GATEWAY_RESPONSE";
 
-    /// <summary>More requests were refused at once than could be noted; the payload has how many.</summary>
-    public const string RefusalsLost = "GATEWAY_REFUSALS_LOST";
+    /// <summary>More requests came at once than could be noted; the payload has how many.</summary>
+    public const string RequestsLost = "GATEWAY_REQUESTS_LOST";
+
+    public const string TenantCreated = "TENANT_CREATED";
+    public const string TenantUpdated = "TENANT_UPDATED";
+    public const string TenantClosed = "TENANT_CLOSED";
+
+    public const string ApiKeyCreated = "API_KEY_CREATED";
+    public const string ApiKeyImported = "API_KEY_IMPORTED";
+    public const string ApiKeyUpdated = "API_KEY_UPDATED";
+    public const string ApiKeyRevoked = "API_KEY_REVOKED";
+    public const string ApiKeyRotated = "API_KEY_ROTATED";
+
+    public const string AdminTokenCreated = "ADMIN_TOKEN_CREATED";
+    public const string AdminTokenDeleted = "ADMIN_TOKEN_DELETED";
+
+    public const string PricingUpdated = "PRICING_UPDATED";
+
+    public const string ChargebackGenerated = "CHARGEBACK_GENERATED";
+
+    /// <summary>A statement was ordered whose figures could not be put together.</summary>
+    public const string ChargebackFailed = "CHARGEBACK_FAILED";
+
+    public static readonly IReadOnlyList<string> All =
+    [
+        GatewayRequest, GatewayResponse, RequestsLost, TenantCreated, TenantUpdated, TenantClosed, ApiKeyCreated, ApiKeyImported, ApiKeyUpdated,
+        ApiKeyRevoked, ApiKeyRotated, AdminTokenCreated, AdminTokenDeleted, PricingUpdated, ChargebackGenerated, ChargebackFailed,
+    ];
 }

@@ -110,7 +110,7 @@ internal sealed class ChargebackGrain(
         var statement = print.Statement;
         var auditEvent = AuditEvent.Of(
             clock.GetUtcNow(),
-            statement.Status == StatementStatus.Failed ? "CHARGEBACK_FAILED" : "CHARGEBACK_GENERATED",
+            statement.Status == StatementStatus.Failed ? AuditTypes.ChargebackFailed : AuditTypes.ChargebackGenerated,
             Tenant,
             order.Actor,
             order.RequestId,

@@ -1,5 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Dvara.Domain;
 using Dvara.Domain.Time;
 using Dvara.Server.Hosting.AdminApi;
@@ -7,7 +5,7 @@ using Dvara.Server.Hosting.AdminApi;
 namespace Dvara.Server.Chargeback;
 
 /// <summary>The body of a POST, as text: every field is read, and every problem named, here.</summary>
-internal sealed record ChargebackRequest
+internal sealed record ChargebackRequest : AdminRequest
 {
     public string? TenantId { get; init; }
 
@@ -17,17 +15,14 @@ internal sealed record ChargebackRequest
 
     public string? Period { get; init; }
 
-    [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Others { get; init; }
-
     /// <returns>Whose statement of which window is asked for, or the 400.</returns>
     public (TenantId Tenant, TimeWindow Window, ApiError? Error) Read()
     {
         var errors = new List<FieldError>();
         var tenant = ReadTenant(errors);
         var window = Period is null ? ReadBounds(errors) : ReadPeriod(errors);
-        UnknownFields.Check(Others, "an order", "tenantId, from, to, period", errors, "id");
-        return (tenant, window, errors.Count == 0 ? null : ApiError.Validation(errors));
+        CheckOthers(errors, "an order", "tenantId, from, to, period", "id");
+        return (tenant, window, Refusal(errors));
     }
 
     private TenantId ReadTenant(List<FieldError> errors)

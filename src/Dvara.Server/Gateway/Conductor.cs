@@ -17,7 +17,7 @@ namespace Dvara.Server.Gateway;
 ///           └──────── MeteredStream / AnswerTransformer ────────┘     (9) ship: Metering
 /// </code>
 /// </remarks>
-internal sealed class Conductor(Admission admission, Dispatcher dispatcher, RefusalLog refusals, LoopMark loop)
+internal sealed class Conductor(Admission admission, Dispatcher dispatcher, RequestLog requests, LoopMark loop)
 {
     public async Task RunAsync(HttpContext httpContext, Endpoint endpoint)
     {
@@ -51,7 +51,7 @@ internal sealed class Conductor(Admission admission, Dispatcher dispatcher, Refu
         if (caller is not null && (call is null || error == GatewayErrors.LedgerUnavailable))
         {
             var request = RequestIdMiddleware.Of(httpContext);
-            refusals.Record(request, new(caller.TenantId), new(caller.KeyId), endpoint.Path(), model, error.Status, error.Code);
+            requests.Record(request, new(caller.TenantId), new(caller.KeyId), endpoint.Path(), model, error.Status, error.Code);
         }
 
         await RefuseAsync(httpContext, error);

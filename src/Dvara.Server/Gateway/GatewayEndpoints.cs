@@ -13,8 +13,11 @@ internal static class GatewayEndpoints
             group.MapPost(endpoint.Path()["/v1".Length..], (HttpContext httpContext, Conductor conductor) => conductor.RunAsync(httpContext, endpoint));
         }
 
-        group.MapGet("/models", (HttpContext httpContext, ModelList models) => models.ListAsync(httpContext));
-        group.MapGet("/models/{**id}", (string id, HttpContext httpContext, ModelList models) => models.FindAsync(httpContext, id));
-        group.MapGet("/requests/{id}", (string id, HttpContext httpContext, RequestLookup requests) => requests.FindAsync(httpContext, id));
+        group.MapGet("/models", (HttpContext httpContext, KeyedRead read, ModelList models) =>
+            read.RunAsync(httpContext, "/v1/models", "models:read", caller => new(models.List(caller))));
+        group.MapGet("/models/{**id}", (string id, HttpContext httpContext, KeyedRead read, ModelList models) =>
+            read.RunAsync(httpContext, "/v1/models/{id}", "models:read", caller => new(models.Find(caller, id))));
+        group.MapGet("/requests/{id}", (string id, HttpContext httpContext, KeyedRead read, RequestLookup requests) =>
+            read.RunAsync(httpContext, "/v1/requests/{id}", scope: null, caller => requests.FindAsync(caller, id, httpContext.RequestAborted)));
     }
 }

@@ -14,6 +14,13 @@ internal static class GatewayErrors
     public static readonly ApiError InvalidPath = new(400, Invalid, "invalid_path",
         "The request target must be a plain path: no percent escapes, ';', '\\', '//', dot segments or absolute form.");
 
+    public static readonly ApiError UnknownPath = new(404, Invalid, "resource_not_found", "There is no such path.");
+
+    public static readonly ApiError TwoLengths = new(400, Invalid, "invalid_request",
+        "The request has both a Content-Length and a Transfer-Encoding; send one of them.");
+
+    public static readonly ApiError NoWebSocket = new(400, Invalid, "invalid_request", "Web sockets are not served; streams are server-sent events.");
+
     public static readonly ApiError KeyRequired = new(401, Authentication, "api_key_required",
         "No API key was sent. Send one as: Authorization: Bearer gw_…");
 

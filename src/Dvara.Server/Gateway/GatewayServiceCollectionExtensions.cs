@@ -19,6 +19,7 @@ internal static class GatewayServiceCollectionExtensions
         services.AddSingleton<Dispatcher>();
         services.AddSingleton<Conductor>();
         services.AddHostedService<TokenizerWarmUp>();
+        services.AddSingleton<KeyedRead>();
         services.AddSingleton<ModelList>();
         services.AddSingleton<RequestLookup>();
         services.AddOptions<KestrelServerOptions>().Configure<GatewayOptions>((kestrel, gateway) =>

@@ -9,27 +9,15 @@ namespace Dvara.Server.Gateway;
 /// GET /v1/models: every model that has a price and a configured provider and that the key may use, in OpenAI's shape. A model without
 /// a price can be called too; it is not advertised.
 /// </summary>
-internal sealed class ModelList(Admission admission, ModelRouter router, PriceBookState prices, TimeProvider clock)
+internal sealed class ModelList(ModelRouter router, PriceBookState prices, TimeProvider clock)
 {
-    private const string Scope = "models:read";
+    public IResult List(ApiKeyIdentity caller) => Json(new Listing("list", ModelsFor(caller)));
 
-    public async Task<IResult> ListAsync(HttpContext httpContext)
+    public IResult Find(ApiKeyIdentity caller, string id)
     {
-        var (caller, error) = await admission.AuthenticateAsync(httpContext, Scope);
-        return error is not null ? error : Json(new Listing("list", ModelsFor(caller!)));
-    }
-
-    public async Task<IResult> FindAsync(HttpContext httpContext, string id)
-    {
-        var (caller, error) = await admission.AuthenticateAsync(httpContext, Scope);
-        if (error is not null)
-        {
-            return error;
-        }
-
         // Clients escape the slash of a provider's prefix, and routing leaves that one escape as it is.
         id = id.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
-        return ModelsFor(caller!).FirstOrDefault(m => m.Id == id) is { } model ? Json(model) : GatewayErrors.ModelNotFound(id);
+        return ModelsFor(caller).FirstOrDefault(m => m.Id == id) is { } model ? Json(model) : GatewayErrors.ModelNotFound(id);
     }
 
     private List<Model> ModelsFor(ApiKeyIdentity caller)

@@ -43,7 +43,7 @@ internal static class DvaraHost
         app.UseListeners(settings.Listeners);
         app.UseErrorAnswers();
         app.UseDrain();
-        app.UseMiddleware<PathGuard>();
+        app.UseMiddleware<RequestGuard>();
         app.UseRouting();
         // The data plane looks its keys up itself; what asks for a scope goes this way.
         app.UseWhen(httpContext => httpContext.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is not null, admin =>

@@ -11,6 +11,7 @@ internal static class Listeners
     public static void AddListeners(this WebApplicationBuilder builder, ListenerSettings settings)
     {
         builder.WebHost.UseUrls([.. settings.Urls, .. settings.AdminUrls]);
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.RequestHeaderEncodingSelector = LengthDigits.OfHeader);
         if (settings.Tls is { } tls)
         {
             builder.Services.AddSingleton(provider =>

@@ -42,6 +42,8 @@ internal static class Silo
     private static void RunAlone(this ISiloBuilder silo, DvaraSettings settings)
     {
         silo.UseLocalhostClustering(settings.SiloPort, gatewayPort: 0, clusterId: settings.ClusterId, serviceId: ServiceId);
+        // By age a silo would take itself for one of the dead when a rehearsal's clock is ahead of the real one. Alone it has no peers to retire.
+        silo.Configure<ClusterMembershipOptions>(membership => membership.SiloGenerationRetirementAge = null);
         silo.Services.AddGrainStorage(
             ProviderConstants.DEFAULT_STORAGE_PROVIDER_NAME,
             (services, _) => ActivatorUtilities.CreateInstance<SqliteGrainStorage>(services));

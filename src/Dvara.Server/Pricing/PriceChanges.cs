@@ -19,8 +19,6 @@ internal sealed class PriceChanges(Database database, ChangeFeed changeFeed, Tim
     /// <summary>Of the change feed.</summary>
     public const string Topic = "pricing";
 
-    public const string AuditType = "PRICING_UPDATED";
-
     /// <summary>Opens a version of a key: its first at once, another one with notice.</summary>
     /// <param name="draft">What is asked for.</param>
     /// <param name="note">Makes the audit event.</param>

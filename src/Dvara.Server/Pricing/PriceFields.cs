@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Dvara.Domain;
 using Dvara.Domain.Pricing;
+using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 
 namespace Dvara.Server.Pricing;
@@ -54,11 +55,12 @@ internal sealed partial class PriceFields
                 case JsonValueKind.String:
                     fields.Add(name, value.GetValue<string>());
                     break;
-                case JsonValueKind.Number:
+                // An amount may be a text, for clients whose numbers are floating point.
+                case JsonValueKind.Number when IsNumber(name) || !IsKnown(name):
                     fields.Add(name, value.ToJsonString());
                     break;
                 default:
-                    fields.Fail(name, $"{name} must be a text or a number.");
+                    fields.Fail(name, $"{name} must be a {(IsNumber(name) ? "number" : "text")}.");
                     break;
             }
         }
@@ -70,6 +72,11 @@ internal sealed partial class PriceFields
     /// <param name="text">As written; absent where empty.</param>
     public void Add(string name, string text)
     {
+        if (name == "source" && text != PriceSource.Custom.ContractName())
+        {
+            Fail(name, $"source of a price that is written is {PriceSource.Custom.ContractName()}; leave it out.");
+        }
+
         if (CheckName(name) && text.Length > 0)
         {
             _texts[name] = text;
@@ -133,6 +140,8 @@ internal sealed partial class PriceFields
 
         return IsKnown(name);
     }
+
+    private static bool IsNumber(string name) => name.EndsWith("Usd", StringComparison.Ordinal) || name == "maxOutputTokens";
 
     private string? Text(string name) => _texts.GetValueOrDefault(name);
 

@@ -248,7 +248,7 @@ internal static class PricingEndpoints
     private static bool SeesTenant(HttpContext httpContext, TenantId? tenant) => tenant is null || httpContext.Admin().MaySee(tenant);
 
     private static Func<TenantId?, object, AuditEvent> Note(HttpContext httpContext, TimeProvider clock) =>
-        (tenant, facts) => AuditEvent.By(httpContext.Admin(), clock, httpContext, PriceChanges.AuditType, tenant, facts);
+        (tenant, facts) => AuditEvent.By(httpContext.Admin(), clock, httpContext, AuditTypes.PricingUpdated, tenant, facts);
 
     private static IResult Show(HttpContext httpContext, PriceVersion version, int status)
     {

@@ -1,3 +1,4 @@
+using Dvara.Server.Audit;
 using Dvara.Server.Hosting;
 
 namespace Dvara.Server.Tenants;
@@ -5,14 +6,8 @@ namespace Dvara.Server.Tenants;
 /// <summary>What the audit trail says of tenants.</summary>
 internal static class TenantAudit
 {
-    public const string Created = "TENANT_CREATED";
-
-    public const string Updated = "TENANT_UPDATED";
-
-    public const string Closed = "TENANT_CLOSED";
-
     public static string TypeOf(Tenant before, Tenant next) =>
-        before.Status != TenantStatus.Closed && next.Status == TenantStatus.Closed ? Closed : Updated;
+        before.Status != TenantStatus.Closed && next.Status == TenantStatus.Closed ? AuditTypes.TenantClosed : AuditTypes.TenantUpdated;
 
     public static object Facts(Tenant tenant) =>
         new { tenant.Id, tenant.Name, status = tenant.Status.ContractName(), tenant.Region, tenant.Metadata, tenant.Tags };

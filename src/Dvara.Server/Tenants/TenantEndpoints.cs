@@ -43,7 +43,7 @@ internal static class TenantEndpoints
             return refusal;
         }
 
-        var created = AuditEvent.By(admin, clock, httpContext, TenantAudit.Created, tenant!.Id, TenantAudit.Facts(tenant));
+        var created = AuditEvent.By(admin, clock, httpContext, AuditTypes.TenantCreated, tenant!.Id, TenantAudit.Facts(tenant));
         await store.InsertAsync(tenant, created, httpContext.RequestAborted);
         await changes.CatchUpAsync(httpContext.RequestAborted);
         httpContext.Response.Headers.Location = $"{Path}/{tenant.Id}";
@@ -83,11 +83,8 @@ internal static class TenantEndpoints
     private static async Task<IResult> PatchAsync(string id, HttpContext httpContext, TenantStore store, ChangeFeed changes, TimeProvider clock)
     {
         var (patch, error) = await AdminJson.ReadObjectAsync(httpContext, TenantRequest.Verbatim);
-        return error ?? await ChangeAsync(id, httpContext, store, changes, clock, tenant =>
-        {
-            var (request, refusal) = TenantRequest.Merge(tenant, patch!);
-            return refusal is null ? request!.ToTenant(tenant, clock.GetUtcNow()) : (null, refusal);
-        });
+        return error ?? await ChangeAsync(
+            id, httpContext, store, changes, clock, tenant => TenantRequest.Merge(tenant, patch!).ToTenant(tenant, clock.GetUtcNow()));
     }
 
     private static async Task<IResult> CloseAsync(string id, HttpContext httpContext, TenantStore store, ChangeFeed changes, TimeProvider clock)

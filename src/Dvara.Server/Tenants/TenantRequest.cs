@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
 using Dvara.Domain;
 using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
@@ -8,7 +7,7 @@ using Dvara.Server.Hosting.AdminApi;
 namespace Dvara.Server.Tenants;
 
 /// <summary>What a caller wants a tenant to be, whole; everything is checked before anything is refused.</summary>
-internal sealed record TenantRequest
+internal sealed record TenantRequest : AdminRequest
 {
     /// <summary>Members whose own member names are data, and stay as they are.</summary>
     public static readonly string[] Verbatim = ["metadata", "tags"];
@@ -31,11 +30,8 @@ internal sealed record TenantRequest
 
     public Dictionary<string, JsonElement>? Tags { get; init; }
 
-    [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Others { get; init; }
-
     /// <summary>Applies a merge patch (RFC 7396) to a tenant: what it does not name stays, null removes.</summary>
-    public static (TenantRequest? Request, ApiError? Error) Merge(Tenant tenant, JsonObject patch)
+    public static TenantRequest Merge(Tenant tenant, JsonObject patch)
     {
         var merged = JsonSerializer.SerializeToNode(
             new { tenant.Name, status = tenant.Status.ContractName(), tenant.Region, tenant.Metadata, tenant.Tags }, AdminJson.Options)!.AsObject();
@@ -53,10 +49,10 @@ internal sealed record TenantRequest
         CheckRegion(errors);
         var metadata = StringMap.Metadata.Read(Metadata, errors);
         var tags = StringMap.Tags.Read(Tags, errors);
-        UnknownFields.Check(Others, "a tenant", "name, status, region, metadata, tags", errors, ReadOnly);
-        if (errors.Count > 0)
+        CheckOthers(errors, "a tenant", "name, status, region, metadata, tags", ReadOnly);
+        if (Refusal(errors) is { } refusal)
         {
-            return (null, ApiError.Validation(errors));
+            return (null, refusal);
         }
 
         if (before?.Status == TenantStatus.Closed && status != TenantStatus.Closed)

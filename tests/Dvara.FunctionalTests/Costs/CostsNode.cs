@@ -66,7 +66,7 @@ internal sealed class CostsNode(GatewayEnvironment node) : IAsyncDisposable
             var seeded = new TenantRequest { Name = "seeded" }.ToTenant(before: null, Now).Tenant! with { Id = tenant };
             await Service<TenantStore>().InsertAsync(
                 seeded,
-                AuditEvent.BySystem(new FakeTimeProvider(Now), TenantAudit.Created, tenant, TenantAudit.Facts(seeded)),
+                AuditEvent.BySystem(new FakeTimeProvider(Now), AuditTypes.TenantCreated, tenant, TenantAudit.Facts(seeded)),
                 TestContext.Current.CancellationToken);
         }
 

@@ -98,7 +98,7 @@ internal sealed class PricingNode(GatewayEnvironment node, StepClock clock) : IA
         {
             var tenant = new TenantRequest { Name = "seeded" }.ToTenant(before: null, Start).Tenant! with { Id = id };
             await Service<TenantStore>().InsertAsync(
-                tenant, AuditEvent.BySystem(clock, TenantAudit.Created, id, TenantAudit.Facts(tenant)), CancellationToken.None);
+                tenant, AuditEvent.BySystem(clock, AuditTypes.TenantCreated, id, TenantAudit.Facts(tenant)), CancellationToken.None);
         }
     }
 

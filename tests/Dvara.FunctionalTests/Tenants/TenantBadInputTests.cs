@@ -45,6 +45,7 @@ public sealed class TenantBadInputTests(TenantBadInputTests.Node shared) : IClas
     [InlineData("""{"name":"a","tenantId":"x","spent":0}""", "tenantId,spent")]
     [InlineData("""{"name":"a","__proto__":{}}""", "proto")]
     [InlineData("""{"name":"","status":"X","region":"","metadata":{"k":1},"tags":{"k":1},"x":1}""", "name,status,region,metadata.k,tags.k,x")]
+    [InlineData("""{"name":7,"region":{},"status":true,"metadata":[],"tags":{"k":1},"x":1}""", "name,region,status,metadata,tags.k,x")]
     [InlineData("[]", "")]
     [InlineData("null", "")]
     [InlineData("\"name\"", "")]

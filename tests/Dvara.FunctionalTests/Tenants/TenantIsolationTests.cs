@@ -25,7 +25,8 @@ public sealed class TenantIsolationTests
         using var delete = await narrowed.DeleteAsync(foreign.Uri());
         using var unknown = await narrowed.GetAsync($"{TenantCalls.Path}/{Guid.CreateVersion7():D}");
         var unknownError = (await unknown.JsonAsync(HttpStatusCode.NotFound)).GetProperty("error");
-        foreach (var answer in new[] { read, put, patch, delete })
+        using var audit = await narrowed.GetAsync($"/v1/admin/audit/events?tenantId={foreign.Text("id")}");
+        foreach (var answer in new[] { read, put, patch, delete, audit })
         {
             var error = (await answer.JsonAsync(HttpStatusCode.NotFound)).GetProperty("error");
             Assert.Equal(unknownError.Text("code"), error.Text("code"));

@@ -43,6 +43,11 @@ public sealed class PriceFieldsTests
     [InlineData("sourceUrl", "\"javascript:alert(1)\"")]
     [InlineData("checkedOn", "\"2026-02-30\"")]
     [InlineData("cachedInputPerMilionUsd", "1")]
+    [InlineData("provider", "7")]
+    [InlineData("model", "true")]
+    [InlineData("effectiveFrom", "20260401")]
+    [InlineData("maxOutputTokens", "[1]")]
+    [InlineData("source", "\"BUILTIN\"")]
     public void Field_ThatIsWrong_IsNamed(string field, string json)
     {
         var body = new JsonObject
@@ -71,7 +76,7 @@ public sealed class PriceFieldsTests
     public void Money_AsNumberOrText_KeepsEveryDigit(string json, long rate)
     {
         var draft = PriceFields.Of(JsonNode.Parse($$"""
-            {"provider":"openai","model":"gpt-4o*","inputPerMillionUsd":{{json}},"outputPerMillionUsd":"0.1","perRequestUsd":"0.000000000001","source":"BUILTIN","id":"x"}
+            {"provider":"openai","model":"gpt-4o*","inputPerMillionUsd":{{json}},"outputPerMillionUsd":"0.1","perRequestUsd":"0.000000000001","source":"CUSTOM","id":"x"}
             """)!.AsObject()).ToDraft()!;
 
         Assert.Equal(rate, draft.InputRate);

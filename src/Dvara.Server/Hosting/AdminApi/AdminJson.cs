@@ -44,26 +44,34 @@ internal static class AdminJson
     /// </summary>
     /// <returns>The value, or the 400 or 415 to answer with.</returns>
     public static async Task<(T? Value, ApiError? Error)> ReadAsync<T>(HttpContext httpContext, params string[] verbatim)
-        where T : class
+        where T : AdminRequest
     {
         var (node, error) = await ReadObjectAsync(httpContext, verbatim);
-        return error is null ? Deserialize<T>(node!) : (null, error);
+        return error is null ? (Deserialize<T>(node!), null) : (null, error);
     }
 
-    /// <summary>An object of <see cref="ReadObjectAsync"/> as a value, or the 400 that names what does not fit.</summary>
-    public static (T? Value, ApiError? Error) Deserialize<T>(JsonObject node)
-        where T : class
+    /// <summary>An object of <see cref="ReadObjectAsync"/> as a request; members that do not fit go to its <see cref="AdminRequest.Misfits"/>.</summary>
+    public static T Deserialize<T>(JsonObject node)
+        where T : AdminRequest
     {
-        try
+        List<FieldError> misfits = [];
+        while (true)
         {
-            return (node.Deserialize<T>(Options), null);
-        }
-        catch (JsonException exception)
-        {
-            var field = exception.Path?.TrimStart('$', '.') ?? "";
-            var name = field.Length == 0 ? "The body" : field;
-            return (null, ApiError.Validation(
-                field, exception is ValueException ? $"{name}: {exception.Message}" : $"{name} has the wrong type or an impossible value."));
+            try
+            {
+                return node.Deserialize<T>(Options)! with { Misfits = misfits };
+            }
+            catch (JsonException exception)
+            {
+                // Reading stops at the first that does not fit; without that member it comes to the next.
+                var path = exception.Path?.TrimStart('$', '.') ?? "";
+                var member = path.Split('.', '[')[0];
+                misfits.Add(new(path, exception is ValueException ? $"{path}: {exception.Message}" : $"{path} has the wrong type or an impossible value."));
+                if (!node.Remove(member))
+                {
+                    throw new InvalidOperationException($"A member at {path} does not fit and is not there.", exception);
+                }
+            }
         }
     }
 
@@ -85,7 +93,9 @@ internal static class AdminJson
         }
         catch (JsonException exception)
         {
-            return (null, InvalidJson(exception.Message));
+            return (null, InvalidJson(exception.LineNumber is { } line
+                ? $"it breaks off or goes wrong at line {line + 1}, byte {exception.BytePositionInLine + 1}."
+                : "an object has two members of the same name."));
         }
         catch (ArgumentException)
         {

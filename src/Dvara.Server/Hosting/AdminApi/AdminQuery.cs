@@ -171,7 +171,8 @@ internal sealed class AdminQuery
     {
         foreach (var name in _given.Keys.Where(name => !_asked.Contains(name)))
         {
-            Fail(name, $"{name} is not a parameter of this call; it knows {string.Join(", ", _asked.Order(StringComparer.Ordinal))}.");
+            var known = _asked.Count == 0 ? "has none" : $"knows {string.Join(", ", _asked.Order(StringComparer.Ordinal))}";
+            Fail(name, $"{name} is not a parameter of this call; it {known}.");
         }
 
         return _errors.Count == 0 ? null : ApiError.Validation(_errors);

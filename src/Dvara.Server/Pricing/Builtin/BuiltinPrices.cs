@@ -56,7 +56,7 @@ internal sealed partial class BuiltinPrices(Database database, TimeProvider cloc
                 withdrawn = upgrade.Withdraw.Count,
                 refreshed = upgrade.Refresh.Count,
             };
-            await PriceChanges.TellAsync(transaction, [AuditEvent.BySystem(clock, PriceChanges.AuditType, null, facts)]);
+            await PriceChanges.TellAsync(transaction, [AuditEvent.BySystem(clock, AuditTypes.PricingUpdated, null, facts)]);
         },
         cancellationToken);
 

@@ -6,58 +6,58 @@ using Dvara.Server.Storage;
 namespace Dvara.Server.Audit;
 
 /// <summary>
-/// Remembers requests that were refused after their key was known, for the audit trail. The gateway never waits here: an event goes into
-/// a bounded buffer that is written once a second, before every read of the trail, and at the stop. Above a rate per tenant, key, code
-/// and minute refusals are only counted, so that a client in a retry loop costs one row a minute. A crash loses at most the last second
-/// of refusals; requests that reached a provider are in the ledger instead and are never lost.
+/// Remembers, for the audit trail, requests whose key was known and that never became a call: refused ones, and reads of the data plane.
+/// The gateway never waits here: an event goes into a bounded buffer that is written once a second, before every read of the trail, and
+/// at the stop. Above a rate per tenant, key, path, code and minute requests are only counted, so that a client in a retry loop costs a
+/// row a second at most. A crash loses at most the last second; requests that reached a provider are in the ledger instead and are never lost.
 /// </summary>
-internal sealed partial class RefusalLog(Database database, TimeProvider clock, ILogger<RefusalLog> logger)
-    : PeriodicService(TimeSpan.FromSeconds(1), "Refused requests could not be written to the audit trail; they are kept and tried again.", logger)
+internal sealed partial class RequestLog(Database database, TimeProvider clock, ILogger<RequestLog> logger)
+    : PeriodicService(TimeSpan.FromSeconds(1), "Requests could not be written to the audit trail; they are kept and tried again.", logger)
 {
-    /// <summary>Refusals of one tenant, key and code that get an event of their own in a minute; the rest of the minute is one event.</summary>
+    /// <summary>Requests of one tenant, key, path and code that get an event of their own in a minute; the rest of the minute is one event.</summary>
     public const int SinglesPerMinute = 10;
 
-    /// <summary>Events that may wait for the writer; about 2 MB. Beyond it refusals are counted as lost, and the trail says so.</summary>
+    /// <summary>Events that may wait for the writer; about 2 MB. Beyond it requests are counted as lost, and the trail says so.</summary>
     public const int PendingMax = 10_000;
 
     private readonly Lock _gate = new();
     private readonly SemaphoreSlim _flushing = new(1);
     private readonly Dictionary<Source, int> _seenThisMinute = [];
-    private readonly List<Refusal> _pending = [];
-    private readonly Dictionary<Source, Refusal> _counted = [];
+    private readonly List<Request> _pending = [];
+    private readonly Dictionary<Source, Request> _counted = [];
     private DateTimeOffset _minute;
     private long _lost;
 
     // Events taken from the buffer and not written yet; only the holder of _flushing touches it.
     private List<AuditEvent> _unwritten = [];
 
-    /// <summary>Notes one refusal; takes about a microsecond and never waits.</summary>
+    /// <summary>Notes one request; takes about a microsecond and never waits.</summary>
     /// <param name="request">The id that the client got as <c>x-request-id</c>.</param>
     /// <param name="tenant">The key's tenant.</param>
     /// <param name="key">The key that asked.</param>
     /// <param name="endpoint">The contract's path, for example <c>/v1/chat/completions</c>.</param>
     /// <param name="model">The model as the client wrote it; null where the refusal came before it was read.</param>
     /// <param name="status">The HTTP status answered.</param>
-    /// <param name="code">The error code answered, for example <c>model_not_allowed</c>.</param>
-    public void Record(RequestId request, TenantId tenant, ApiKeyId key, string endpoint, string? model, int status, string code)
+    /// <param name="code">The error code answered, for example <c>model_not_allowed</c>; null: it was not refused.</param>
+    public void Record(RequestId request, TenantId tenant, ApiKeyId key, string endpoint, string? model, int status, string? code)
     {
         var now = clock.GetUtcNow();
-        var source = new Source(tenant, key, code);
+        var source = new Source(tenant, key, endpoint, code);
         lock (_gate)
         {
-            var refusal = new Refusal(request, source, endpoint, model, status, now);
+            var noted = new Request(request, source, model, status, now);
             if (IsBelowRate_NeedsLock(source, now) && _pending.Count < PendingMax)
             {
-                _pending.Add(refusal);
+                _pending.Add(noted);
             }
             else
             {
-                Count_NeedsLock(refusal);
+                Count_NeedsLock(noted);
             }
         }
     }
 
-    /// <summary>Writes what is waiting; when it ends, a read of the trail sees every refusal recorded before the call.</summary>
+    /// <summary>Writes what is waiting; when it ends, a read of the trail sees every request recorded before the call.</summary>
     public async Task FlushAsync(CancellationToken cancellationToken)
     {
         await _flushing.WaitAsync(cancellationToken);
@@ -107,15 +107,15 @@ internal sealed partial class RefusalLog(Database database, TimeProvider clock, 
         return seen <= SinglesPerMinute;
     }
 
-    private void Count_NeedsLock(Refusal refusal)
+    private void Count_NeedsLock(Request request)
     {
-        if (_counted.TryGetValue(refusal.Source, out var first))
+        if (_counted.TryGetValue(request.Source, out var first))
         {
-            _counted[refusal.Source] = first with { Count = first.Count + 1, LastAt = refusal.At };
+            _counted[request.Source] = first with { Count = first.Count + 1, LastAt = request.At };
         }
         else if (_counted.Count < PendingMax)
         {
-            _counted.Add(refusal.Source, refusal with { Request = null, LastAt = refusal.At });
+            _counted.Add(request.Source, request with { Id = null, LastAt = request.At });
         }
         else
         {
@@ -130,7 +130,7 @@ internal sealed partial class RefusalLog(Database database, TimeProvider clock, 
             List<AuditEvent> events = [.. _pending.Select(r => r.ToEvent()), .. _counted.Values.Select(r => r.ToEvent())];
             if (_lost > 0)
             {
-                events.Add(AuditEvent.BySystem(clock, AuditTypes.RefusalsLost, null, new { count = _lost }));
+                events.Add(AuditEvent.BySystem(clock, AuditTypes.RequestsLost, null, new { count = _lost }));
                 LogLost(logger, _lost);
             }
 
@@ -153,18 +153,18 @@ internal sealed partial class RefusalLog(Database database, TimeProvider clock, 
         _unwritten = [];
     }
 
-    [LoggerMessage(1, LogLevel.Error, "{Count} refused requests are missing from the audit trail: more were refused than could be written.")]
+    [LoggerMessage(1, LogLevel.Error, "{Count} requests are missing from the audit trail: more came than could be written.")]
     private static partial void LogLost(ILogger logger, long count);
 
-    private readonly record struct Source(TenantId Tenant, ApiKeyId Key, string Code);
+    private readonly record struct Source(TenantId Tenant, ApiKeyId Key, string Endpoint, string? Code);
 
-    private sealed record Refusal(RequestId? Request, Source Source, string Endpoint, string? Model, int Status, DateTimeOffset At)
+    private sealed record Request(RequestId? Id, Source Source, string? Model, int Status, DateTimeOffset At)
     {
         private const int ModelCharsMax = 256;
 
         public long Count { get; init; } = 1;
 
-        /// <summary>Set where several refusals are one event.</summary>
+        /// <summary>Set where several requests are one event.</summary>
         public DateTimeOffset? LastAt { get; init; }
 
         public AuditEvent ToEvent() => AuditEvent.Of(
@@ -172,13 +172,13 @@ internal sealed partial class RefusalLog(Database database, TimeProvider clock, 
             AuditTypes.GatewayRequest,
             Source.Tenant,
             Source.Key.ToString(),
-            Request?.ToString(),
+            Id?.ToString(),
             new
             {
-                outcome = "refused",
+                outcome = Source.Code is null ? "answered" : "refused",
                 Source.Code,
                 Status,
-                Endpoint,
+                Source.Endpoint,
                 model = Model is { Length: > ModelCharsMax } ? Model[..ModelCharsMax] : Model,
                 apiKeyId = Source.Key,
                 Count,

@@ -1,0 +1,103 @@
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Dvara.Server.Gateway;
+
+/// <summary>
+/// Refuses what two parsers could read as two requests, before routing sees it: targets that are not plainly spelled, two lengths
+/// of one body, a change of protocol. Fails closed, also on paths that would match nothing.
+/// </summary>
+internal sealed class RequestGuard(RequestDelegate next)
+{
+    private const string AdminPath = "/v1/admin/";
+    private const string DataPath = "/v1/";
+    private const string ModelPath = "/v1/models/";
+    private const string RequestPath = "/v1/requests/";
+
+    // Where Kestrel puts the Content-Length of a request that has a Transfer-Encoding too.
+    private const string OtherLength = "X-Content-Length";
+
+    public Task InvokeAsync(HttpContext httpContext)
+    {
+        var target = httpContext.Features.Get<IHttpRequestFeature>()?.RawTarget ?? "";
+        var path = PathOf(target);
+        if (!IsPlain(path))
+        {
+            return GatewayErrors.InvalidPath.ExecuteAsync(httpContext);
+        }
+
+        if (!IsSpelledAsRouted(path))
+        {
+            return GatewayErrors.UnknownPath.ExecuteAsync(httpContext);
+        }
+
+        if (CarriesKey(httpContext.Request.QueryString.Value))
+        {
+            return GatewayErrors.KeyInQuery.ExecuteAsync(httpContext);
+        }
+
+        var headers = httpContext.Request.Headers;
+        if (headers.TransferEncoding.Count > 0 && headers.ContainsKey(OtherLength))
+        {
+            httpContext.Response.Headers.Connection = "close";
+            return GatewayErrors.TwoLengths.ExecuteAsync(httpContext);
+        }
+
+        return headers.Upgrade.Count > 0 && headers.Upgrade.ToString().Contains("websocket", StringComparison.OrdinalIgnoreCase)
+            ? GatewayErrors.NoWebSocket.ExecuteAsync(httpContext)
+            : next(httpContext);
+    }
+
+    private static ReadOnlySpan<char> PathOf(ReadOnlySpan<char> target)
+    {
+        var query = target.IndexOf('?');
+        return query < 0 ? target : target[..query];
+    }
+
+    private static bool IsPlain(ReadOnlySpan<char> path)
+    {
+        if (path.IsEmpty || path[0] != '/')
+        {
+            return false;
+        }
+
+        // Nothing there is forwarded; an id that cannot be is unknown, and the API says so.
+        if (path.StartsWith(AdminPath, StringComparison.Ordinal))
+        {
+            return true;
+        }
+
+        // SDKs escape the slash and the colon of a model name.
+        if (path.StartsWith(ModelPath, StringComparison.Ordinal))
+        {
+            path = path[ModelPath.Length..].ToString()
+                .Replace("%2F", "-", StringComparison.OrdinalIgnoreCase)
+                .Replace("%3A", "-", StringComparison.OrdinalIgnoreCase);
+        }
+
+        return path.IndexOfAny('%', ';', '\\') < 0
+            && path.IndexOf("//", StringComparison.Ordinal) < 0
+            && path.IndexOf("/./", StringComparison.Ordinal) < 0
+            && path.IndexOf("/../", StringComparison.Ordinal) < 0
+            && !path.EndsWith("/.", StringComparison.Ordinal)
+            && !path.EndsWith("/..", StringComparison.Ordinal);
+    }
+
+    /// <summary>Routing overlooks case and a slash at the end; a rule in a proxy in front does not.</summary>
+    private static bool IsSpelledAsRouted(ReadOnlySpan<char> path)
+    {
+        if (!path.StartsWith(DataPath, StringComparison.OrdinalIgnoreCase) || path.StartsWith(AdminPath, StringComparison.OrdinalIgnoreCase))
+        {
+            return true;
+        }
+
+        // An id may have capitals.
+        var names = path.StartsWith(ModelPath, StringComparison.Ordinal) ? ModelPath
+            : path.StartsWith(RequestPath, StringComparison.Ordinal) ? RequestPath
+            : path;
+        return path[^1] != '/' && !names.ContainsAnyInRange('A', 'Z');
+    }
+
+    private static bool CarriesKey(string? query) =>
+        !string.IsNullOrEmpty(query)
+        && (query.Contains("gw_", StringComparison.Ordinal) || query.Contains("dvara_pat_", StringComparison.Ordinal));
+}
