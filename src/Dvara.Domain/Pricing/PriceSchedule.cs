@@ -1,3 +1,5 @@
+using Dvara.Domain.Time;
+
 namespace Dvara.Domain.Pricing;
 
 /// <summary>Why a version cannot be opened where it was asked for.</summary>
@@ -31,7 +33,7 @@ public static class PriceSchedule
     public static readonly TimeSpan Notice = TimeSpan.FromSeconds(5);
 
     /// <summary>The earliest instant at which a key with a price in force or planned may change.</summary>
-    public static DateTimeOffset NextChange(DateTimeOffset now) => WholeMillisecondFrom(now + Notice);
+    public static DateTimeOffset NextChange(DateTimeOffset now) => (now + Notice).CeilingToMillisecond();
 
     /// <summary>Before it nothing may start; null: anything may, for no charge was ever rated by this key.</summary>
     /// <param name="versions">Every version of the key.</param>
@@ -43,7 +45,7 @@ public static class PriceSchedule
             return null;
         }
 
-        return versions.All(version => version.EffectiveTo <= now) ? WholeMillisecondTo(now) : NextChange(now);
+        return versions.All(version => version.EffectiveTo <= now) ? now.FloorToMillisecond() : NextChange(now);
     }
 
     /// <summary>Finds the place of a new version. What is in force there ends where it starts; what starts later must not be reached.</summary>
@@ -55,7 +57,7 @@ public static class PriceSchedule
     public static PriceOpening Open(
         IReadOnlyCollection<Price> versions, DateTimeOffset? earliest, DateTimeOffset? from, DateTimeOffset? to, DateTimeOffset now)
     {
-        var start = from ?? earliest ?? WholeMillisecondTo(now);
+        var start = from ?? earliest ?? now.FloorToMillisecond();
         if (start < earliest)
         {
             return new(start, PriceRefusal.TooEarly, earliest.Value);
@@ -76,16 +78,4 @@ public static class PriceSchedule
 
         return new(start);
     }
-
-    /// <summary>The first whole millisecond that is not before <paramref name="instant"/>.</summary>
-    public static DateTimeOffset WholeMillisecondFrom(DateTimeOffset instant)
-    {
-        var floor = WholeMillisecondTo(instant);
-        return floor == instant || floor.UtcTicks > DateTimeOffset.MaxValue.UtcTicks - TimeSpan.TicksPerMillisecond
-            ? floor
-            : floor.AddMilliseconds(1);
-    }
-
-    private static DateTimeOffset WholeMillisecondTo(DateTimeOffset instant) =>
-        new(instant.UtcTicks - (instant.UtcTicks % TimeSpan.TicksPerMillisecond), TimeSpan.Zero);
 }

@@ -93,7 +93,7 @@ internal sealed class AuditStore(Database database)
                 return own.ToList();
             }
 
-            var rows = await connection.QueryAsync<ChargeRow>(filter.TenantId is null ? Requests : RequestsOfTenant, page);
+            var rows = await connection.QueryAsync<AttemptRow>(filter.TenantId is null ? Requests : RequestsOfTenant, page);
             var requests = rows.GroupBy(row => row.EventId).Select(attempts => GatewayRequests.ToEvent([.. attempts]));
             return [.. own.Concat(requests).OrderByDescending(e => e.Id).Take(limit)];
         },

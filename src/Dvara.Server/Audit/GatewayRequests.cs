@@ -8,7 +8,7 @@ namespace Dvara.Server.Audit;
 internal static class GatewayRequests
 {
     /// <param name="rows">All rows of one request, by attempt and revision.</param>
-    public static AuditEvent ToEvent(IReadOnlyList<ChargeRow> rows)
+    public static AuditEvent ToEvent(IReadOnlyList<AttemptRow> rows)
     {
         var (first, last) = (rows[0], rows[^1]);
         return new()
@@ -46,7 +46,7 @@ internal static class GatewayRequests
         };
     }
 
-    private static long? Sum(IReadOnlyList<ChargeRow> rows, Func<ChargeRow, long?> count) => Sum([.. rows.Select(count)]);
+    private static long? Sum(IReadOnlyList<AttemptRow> rows, Func<AttemptRow, long?> count) => Sum([.. rows.Select(count)]);
 
     /// <summary>Null where nothing was reported, which is not zero.</summary>
     private static long? Sum(params long?[] counts) => counts.All(count => count is null) ? null : counts.Sum();

@@ -60,21 +60,12 @@ internal sealed record ChargebackRequest : AdminRequest
         {
             if (text is not null)
             {
-                return WholeMillisecond(Accept(name, parse(text), errors));
+                return Accept(name, parse(text), errors).CeilingToMillisecond();
             }
 
             errors.Add(new(name, $"{name} is required: a full instant such as 2026-04-01T00:00:00Z, or send period in place of both."));
             return default;
         }
-    }
-
-    /// <summary>Charges are stamped in whole milliseconds, so a bound between two of them means the later one.</summary>
-    private static DateTimeOffset WholeMillisecond(DateTimeOffset instant)
-    {
-        var beyond = instant.Ticks % TimeSpan.TicksPerMillisecond;
-        return beyond == 0 || instant.Year == DateTimeOffset.MaxValue.Year
-            ? instant.AddTicks(-beyond)
-            : instant.AddTicks(TimeSpan.TicksPerMillisecond - beyond);
     }
 
     private static T Accept<T>(string field, (T Value, string? Problem) parsed, List<FieldError> errors)

@@ -71,7 +71,7 @@ internal sealed record CostLine
     public required IReadOnlyList<CostRevision> Revisions { get; init; }
 
     /// <param name="rows">All rows of one attempt, by revision.</param>
-    public static CostLine Of(IReadOnlyList<ChargeRow> rows)
+    public static CostLine Of(IReadOnlyList<CostRow> rows)
     {
         var (first, last) = (rows[0], rows[^1]);
         var cacheRead = Sum(rows, row => row.CacheRead);
@@ -120,9 +120,9 @@ internal sealed record CostLine
         return sum;
     }
 
-    private static Int128? Sum(IReadOnlyList<ChargeRow> rows, Func<ChargeRow, long?> bucket) =>
+    private static Int128? Sum(IReadOnlyList<CostRow> rows, Func<CostRow, long?> bucket) =>
         rows.Aggregate((Int128?)null, (sum, row) => bucket(row) is { } count ? (sum ?? 0) + count : sum);
 
-    private static Usd Total(IReadOnlyList<ChargeRow> rows, Func<ChargeRow, long> picoUsd) =>
+    private static Usd Total(IReadOnlyList<CostRow> rows, Func<CostRow, long> picoUsd) =>
         rows.Aggregate(Usd.Zero, (sum, row) => sum + Usd.FromPico(picoUsd(row)));
 }

@@ -19,7 +19,7 @@ internal sealed record CostRevision(
     PriceId? PriceId,
     string BillingMonth)
 {
-    public static CostRevision Of(ChargeRow row)
+    public static CostRevision Of(CostRow row)
     {
         var (input, output) = (Usd.FromPico(row.InputCostPicoUsd), Usd.FromPico(row.OutputCostPicoUsd));
         return new(

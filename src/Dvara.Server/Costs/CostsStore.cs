@@ -48,11 +48,11 @@ internal sealed class CostsStore(Database database)
     private const string ByRequest = Rows + " c.request_id = @requestId" + InOrder;
 
     /// <summary>The rows of one attempt by revision; empty for an unknown one.</summary>
-    public Task<IReadOnlyList<ChargeRow>> FindAsync(AttemptId attemptId, CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<CostRow>> FindAsync(AttemptId attemptId, CancellationToken cancellationToken) =>
         ListAsync(ByAttempt, new { attemptId }, cancellationToken);
 
     /// <summary>The rows of one request by attempt and revision, whoever made it.</summary>
-    public Task<IReadOnlyList<ChargeRow>> FindAsync(RequestId requestId, CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<CostRow>> FindAsync(RequestId requestId, CancellationToken cancellationToken) =>
         ListAsync(ByRequest, new { requestId }, cancellationToken);
 
     /// <summary>The newest lines that match, newest first.</summary>
@@ -74,7 +74,7 @@ internal sealed class CostsStore(Database database)
                 while (more && lines.Count < limit)
                 {
                     cancellationToken.ThrowIfCancellationRequested();
-                    var rows = (await connection.QueryAsync<ChargeRow>(
+                    var rows = (await connection.QueryAsync<CostRow>(
                         sql, Parameters(filter, FirstOf(filter.FromMs), end, requestId, take))).AsList();
                     more = rows.Count == take;
                     take = take < ChunkRows ? take * 4 : take;
@@ -98,10 +98,10 @@ internal sealed class CostsStore(Database database)
             cancellationToken);
 
     /// <summary>The rows of a stretch of time by attempt and revision, one at a time. Tags are left to the reader.</summary>
-    public static async IAsyncEnumerable<ChargeRow> ReadInOrderAsync(
+    public static async IAsyncEnumerable<CostRow> ReadInOrderAsync(
         DbTransaction snapshot, CostFilter filter, long fromMs, long toMs, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var rows = snapshot.Connection!.QueryUnbufferedAsync<ChargeRow>(
+        var rows = snapshot.Connection!.QueryUnbufferedAsync<CostRow>(
             filter.TenantId is null ? AllInOrder : TenantInOrder, Parameters(filter, FirstOf(fromMs), FirstOf(toMs)), snapshot);
         await foreach (var row in rows.WithCancellation(cancellationToken))
         {
@@ -123,6 +123,6 @@ internal sealed class CostsStore(Database database)
         model = filter.Model,
     };
 
-    private async Task<IReadOnlyList<ChargeRow>> ListAsync(string sql, object parameters, CancellationToken cancellationToken) =>
-        [.. await database.ReadAsync(c => c.QueryAsync<ChargeRow>(sql, parameters), cancellationToken)];
+    private async Task<IReadOnlyList<CostRow>> ListAsync(string sql, object parameters, CancellationToken cancellationToken) =>
+        [.. await database.ReadAsync(c => c.QueryAsync<CostRow>(sql, parameters), cancellationToken)];
 }

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Dvara.Domain;
 using Dvara.Domain.Pricing;
+using Dvara.Domain.Time;
 using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 
@@ -253,7 +254,7 @@ internal sealed partial class PriceFields
             return null;
         }
 
-        return PriceSchedule.WholeMillisecondFrom(instant);
+        return instant.CeilingToMillisecond();
     }
 
     private string? Url()

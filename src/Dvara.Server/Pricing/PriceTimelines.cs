@@ -1,5 +1,6 @@
-using Dvara.Domain;
 using Dvara.Domain.Pricing;
+using Dvara.Domain.Time;
+using Dvara.Domain;
 using Dvara.Server.Hosting.AdminApi;
 
 namespace Dvara.Server.Pricing;
@@ -29,7 +30,7 @@ internal sealed class PriceTimelines
             return (null, opening);
         }
 
-        var version = draft.ToVersion(new PriceId(Uuid7.At(_now)), PriceSource.Custom, opening.From, WholeMillisecond(_now));
+        var version = draft.ToVersion(new PriceId(Uuid7.At(_now)), PriceSource.Custom, opening.From, _now.FloorToMillisecond());
         VersionsOf(key).Add(version);
         return (version, opening);
     }
@@ -64,7 +65,6 @@ internal sealed class PriceTimelines
 
     private static PriceKey KeyOf(PriceDraft draft) => new(PriceSource.Custom, draft.TenantId, draft.Provider, draft.Model);
 
-    private static DateTimeOffset WholeMillisecond(DateTimeOffset instant) => DateTimeOffset.FromUnixTimeMilliseconds(instant.ToUnixTimeMilliseconds());
 
     private List<PriceVersion> VersionsOf(PriceKey key) =>
         _versions.TryGetValue(key, out var versions) ? versions : _versions[key] = [];

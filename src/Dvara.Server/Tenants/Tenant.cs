@@ -1,3 +1,4 @@
+using Dvara.Domain.Time;
 using Dvara.Domain;
 
 namespace Dvara.Server.Tenants;
@@ -44,13 +45,9 @@ internal sealed record Tenant
     /// <summary>The time of a change at <paramref name="now"/>: later than the last one even where the clock is not.</summary>
     public DateTimeOffset NextUpdate(DateTimeOffset now)
     {
-        var at = WholeMillisecond(now);
+        var at = now.FloorToMillisecond();
         return at > UpdatedAt ? at : UpdatedAt.AddMilliseconds(1);
     }
-
-    /// <summary>Rows keep milliseconds; the answer of a write must not show more than later ones.</summary>
-    public static DateTimeOffset WholeMillisecond(DateTimeOffset instant) =>
-        DateTimeOffset.FromUnixTimeMilliseconds(instant.ToUnixTimeMilliseconds());
 
     private static bool Same(IReadOnlyDictionary<string, string> one, IReadOnlyDictionary<string, string> other) =>
         one.Count == other.Count

@@ -1,8 +1,9 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json;
+using Dvara.Domain.Time;
 using Dvara.Domain;
-using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
+using Dvara.Server.Hosting;
 
 namespace Dvara.Server.Tenants;
 
@@ -60,7 +61,7 @@ internal sealed record TenantRequest : AdminRequest
             return (null, ApiError.Conflict("The tenant is closed and stays closed; make another tenant."));
         }
 
-        var at = Tenant.WholeMillisecond(now);
+        var at = now.FloorToMillisecond();
         return (new()
         {
             Id = before?.Id ?? new TenantId(Uuid7.At(at)),

@@ -161,7 +161,7 @@ internal sealed class AdminQuery
             Fail("from", "from must not be after to.");
         }
 
-        return new(WholeMillisecond(start), WholeMillisecond(end));
+        return new(start.CeilingToMillisecond(), end.CeilingToMillisecond());
     }
 
     public void Fail(string field, string message) => _errors.Add(new(field, message));
@@ -198,14 +198,6 @@ internal sealed class AdminQuery
         }
 
         return open;
-    }
-
-    private static DateTimeOffset WholeMillisecond(DateTimeOffset instant)
-    {
-        var beyond = instant.UtcTicks % TimeSpan.TicksPerMillisecond;
-        return beyond == 0 || instant.UtcTicks > DateTimeOffset.MaxValue.UtcTicks - TimeSpan.TicksPerMillisecond
-            ? instant
-            : instant.AddTicks(TimeSpan.TicksPerMillisecond - beyond);
     }
 
     private T Accept<T>(string name, (T Value, string? Problem) parsed)

@@ -1,4 +1,5 @@
 using Dvara.Domain.Pricing;
+using Dvara.Domain.Time;
 using Dvara.Server.Audit;
 using Dvara.Server.Storage;
 
@@ -18,7 +19,7 @@ internal sealed partial class BuiltinPrices(Database database, TimeProvider cloc
                 return;
             }
 
-            var now = DateTimeOffset.FromUnixTimeMilliseconds(clock.GetUtcNow().ToUnixTimeMilliseconds());
+            var now = clock.GetUtcNow().FloorToMillisecond();
             var stored = await PriceStore.AllAsync(transaction, PriceSource.Builtin);
             var upgrade = BuiltinUpgrade.Plan(stored, list, PriceSchedule.NextChange(now), now);
             if (upgrade.IsEmpty)

@@ -3,7 +3,7 @@ using Dvara.Domain;
 namespace Dvara.Server.Audit;
 
 /// <summary>What the trail reads of a ledger row.</summary>
-internal sealed class ChargeRow
+internal sealed class AttemptRow
 {
     /// <summary>The request's earliest attempt.</summary>
     public AttemptId EventId { get; init; }
