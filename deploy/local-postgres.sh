@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A private PostgreSQL server for tests and trials, on a free port of the loopback, in a folder of its own.
-#   deploy/local-postgres.sh start <folder>    starts it and prints its connection string (of a superuser)
+#   deploy/local-postgres.sh start <folder>    makes it where it is not there, starts it and prints its connection string (of a superuser)
 #   deploy/local-postgres.sh stop <folder>     stops it and removes the folder
 #   deploy/local-postgres.sh halt|kill|restart <folder>    stops it as an operator does, kills all of its processes, starts it again
 set -euo pipefail
@@ -22,11 +22,15 @@ run() { as_server "$bin/pg_ctl" --pgdata "$folder/data" --log "$folder/log" --wa
 case ${1:?start, stop, halt, kill or restart} in
   start)
     mkdir -p "$folder" && { [ "$(id -u)" != 0 ] || chown postgres "$folder"; }
-    as_server "$bin/initdb" --pgdata "$folder/data" --username postgres --auth trust --encoding UTF8 --no-locale --no-sync >/dev/null
-    port=$(node -e 's = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })')
-    printf '%s\n' "port = $port" "listen_addresses = '127.0.0.1'" "unix_socket_directories = ''" "max_connections = 400" "shared_buffers = 256MB" \
-      | as_server tee -a "$folder/data/postgresql.conf" >/dev/null
+    as_server test -w "$folder" || { echo "PostgreSQL's own user cannot enter $folder: take a folder that others may enter." >&2; exit 1; }
+    if [ ! -d "$folder/data" ]; then
+      as_server "$bin/initdb" --pgdata "$folder/data" --username postgres --auth trust --encoding UTF8 --no-locale --no-sync >/dev/null
+      port=$(node -e 's = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })')
+      printf '%s\n' "port = $port" "listen_addresses = '127.0.0.1'" "unix_socket_directories = ''" "max_connections = 400" "shared_buffers = 256MB" \
+        | as_server tee -a "$folder/data/postgresql.conf" >/dev/null
+    fi
     run
+    port=$(sed -n 's/^port = //p' "$folder/data/postgresql.conf" | tail -n 1)
     echo "Host=127.0.0.1;Port=$port;Username=postgres;Database=postgres"
     ;;
   halt) as_server "$bin/pg_ctl" --pgdata "$folder/data" --mode fast --wait --silent stop ;;

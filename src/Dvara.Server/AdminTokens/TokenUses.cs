@@ -32,11 +32,7 @@ internal sealed class TokenUses(AdminTokenStore store, TimeProvider clock, ILogg
         }
     }
 
-    public override async Task StopAsync(CancellationToken cancellationToken)
-    {
-        await base.StopAsync(cancellationToken);
-        await WriteAsync(cancellationToken);
-    }
+    protected override Task FinishAsync(CancellationToken cancellationToken) => WriteAsync(cancellationToken);
 
     protected override Task TickAsync(CancellationToken stoppingToken) => WriteAsync(stoppingToken);
 }

@@ -92,7 +92,7 @@ internal sealed class ApiKeyStore(Database database)
     /// <returns>Whose key it is, and the last change that the answer contains.</returns>
     public async Task<(ApiKeyIdentity? Identity, long Change)> IdentifyAsync(KeyHash hash, CancellationToken cancellationToken)
     {
-        var row = await database.ReadAsync(
+        var row = await database.LookUpAsync(
             c => c.QuerySingleAsync<IdentityRow>(IdentityByHash, new { hash = hash.ToArray() }), cancellationToken);
         return (row.ToIdentity(), row.Change);
     }

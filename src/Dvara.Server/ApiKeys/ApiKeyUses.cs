@@ -34,11 +34,7 @@ internal sealed class ApiKeyUses(ApiKeyStore store, ILogger<ApiKeyUses> logger)
         }
     }
 
-    public override async Task StopAsync(CancellationToken cancellationToken)
-    {
-        await base.StopAsync(cancellationToken);
-        await WriteAsync(cancellationToken);
-    }
+    protected override Task FinishAsync(CancellationToken cancellationToken) => WriteAsync(cancellationToken);
 
     protected override Task TickAsync(CancellationToken stoppingToken) => WriteAsync(stoppingToken);
 }

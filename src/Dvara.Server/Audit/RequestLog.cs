@@ -74,11 +74,7 @@ internal sealed partial class RequestLog(Database database, TimeProvider clock, 
         }
     }
 
-    public override async Task StopAsync(CancellationToken cancellationToken)
-    {
-        await base.StopAsync(cancellationToken);
-        await FlushAsync(cancellationToken);
-    }
+    protected override Task FinishAsync(CancellationToken cancellationToken) => FlushAsync(cancellationToken);
 
     public override void Dispose()
     {

@@ -7,6 +7,7 @@ using Dvara.Domain.Time;
 using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Hosting.Idempotency;
+using Dvara.Server.Metering;
 using Microsoft.Net.Http.Headers;
 
 namespace Dvara.Server.Chargeback;
@@ -38,7 +39,7 @@ internal static class ChargebackEndpoints
         }
     }
 
-    private static async Task<IResult> CreateAsync(HttpContext httpContext, IGrainFactory grains, StatementStore store)
+    private static async Task<IResult> CreateAsync(HttpContext httpContext, IGrainFactory grains, StatementStore store, LedgerWriter ledger)
     {
         var (request, error) = await AdminJson.ReadAsync<ChargebackRequest>(httpContext);
         if ((error ?? new AdminQuery(httpContext.Request.Query).Error()) is { } refusal)
@@ -52,9 +53,15 @@ internal static class ChargebackEndpoints
             return invalid;
         }
 
-        var outcome = httpContext.Admin().MaySee(tenant)
+        if (!httpContext.Admin().MaySee(tenant))
+        {
+            return ApiError.NotFound("tenant");
+        }
+
+        // Calls that this silo has answered are on the statement, wherever its grain is; those of others follow within a second.
+        var outcome = await ledger.TryFlushAsync()
             ? await grains.GetGrain<IChargebackGrain>(tenant.Value).GenerateAsync(OrderOf(httpContext, window))
-            : null;
+            : new StatementOutcome { StatementId = default, Created = false, LedgerIsBehind = true };
         if (outcome is null)
         {
             return ApiError.NotFound("tenant");

@@ -27,9 +27,6 @@ internal sealed class ChargebackGrain(
     ApiKeyNames keys,
     TimeProvider clock) : Grain, IChargebackGrain
 {
-    /// <summary>How long the ledger writer may take to bring in what is settled.</summary>
-    private static readonly TimeSpan FlushMax = TimeSpan.FromSeconds(30);
-
     private static readonly StatementOutcome LedgerIsBehind = new() { StatementId = default, Created = false, LedgerIsBehind = true };
 
     private TenantId Tenant => new(this.GetPrimaryKey());
@@ -56,7 +53,8 @@ internal sealed class ChargebackGrain(
             return new() { StatementId = known.Value, Created = false };
         }
 
-        if (!await FlushAsync())
+        // What comes later than the close is billed in the next open month.
+        if (!await ledger.TryFlushAsync())
         {
             return LedgerIsBehind;
         }
@@ -73,7 +71,7 @@ internal sealed class ChargebackGrain(
 
     private async Task<StatementOutcome> LookAsync(StatementOrder order, TimeWindow window, string tenantName, DateTimeOffset now)
     {
-        if (!await FlushAsync())
+        if (!await ledger.TryFlushAsync())
         {
             return LedgerIsBehind;
         }
@@ -130,21 +128,5 @@ internal sealed class ChargebackGrain(
         }
 
         return await statements.AddAsync(print, auditEvent, CancellationToken.None) ? statement.Id : null;
-    }
-
-    /// <summary>Brings in what this silo has settled. What comes later than the close is billed in the next open month.</summary>
-    /// <returns>False: the ledger is too far behind for a statement.</returns>
-    private async Task<bool> FlushAsync()
-    {
-        using var bound = new CancellationTokenSource(FlushMax, clock);
-        try
-        {
-            await ledger.FlushAsync(bound.Token);
-            return true;
-        }
-        catch (OperationCanceledException) when (bound.IsCancellationRequested)
-        {
-            return false;
-        }
     }
 }

@@ -3,6 +3,7 @@ using Dvara.Server.Metering;
 using Dvara.Server.Storage;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
+using Npgsql;
 
 namespace Dvara.Server.Hosting;
 
@@ -24,12 +25,15 @@ internal static class Commands
                 case "migrate":
                     await MigrateAsync(settings);
                     return 0;
+                case "journal" when settings is ["ship", "--adopt", { } folder, .. var shipSettings]:
+                    await ShipAsync(folder, shipSettings, adopt: true);
+                    return 0;
                 case "journal" when settings is ["ship", { } folder, .. var shipSettings]:
-                    await ShipAsync(folder, shipSettings);
+                    await ShipAsync(folder, shipSettings, adopt: false);
                     return 0;
                 default:
                     await Console.Error.WriteLineAsync(
-                        $"{command} is not a command. The commands are serve (default), migrate and journal ship <data folder>.");
+                        $"{command} is not a command. The commands are serve (default), migrate and journal ship [--adopt] <data folder>.");
                     return 2;
             }
         }
@@ -87,7 +91,7 @@ internal static class Commands
         await Console.Out.WriteLineAsync($"{directory.LedgerFile} has the newest schema.");
     }
 
-    private static async Task ShipAsync(string folder, string[] args)
+    private static async Task ShipAsync(string folder, string[] args, bool adopt)
     {
         var settings = DvaraSettings.Read(WebApplication.CreateSlimBuilder(args).Configuration);
         if (settings.Postgres is not { } postgres)
@@ -97,7 +101,7 @@ internal static class Commands
 
         using var logging = LoggerFactory.Create(logger => logger.AddSimpleConsole().SetMinimumLevel(LogLevel.Warning));
         await using var pools = new PostgresPools(postgres);
-        await Console.Out.WriteLineAsync(await JournalShipment.RunAsync(pools, folder, logging, CancellationToken.None));
+        await Console.Out.WriteLineAsync(await JournalShipment.RunAsync(pools, folder, adopt, logging, CancellationToken.None));
     }
 
     /// <returns>The message for an operator, or null for a fault of ours, which keeps its stack trace.</returns>
@@ -107,6 +111,9 @@ internal static class Commands
         IOException { InnerException: AddressInUseException } =>
             $"{exception.Message} Stop what listens there, or set ASPNETCORE_URLS to another address such as http://localhost:8081.",
         IOException => exception.Message,
+        NpgsqlException => $"PostgreSQL (DVARA_POSTGRES): {exception.Message}",
+        FormatException { Source: "Microsoft.AspNetCore.Http" } or InvalidOperationException { Source: "Microsoft.AspNetCore.Server.Kestrel.Core" } =>
+            $"The node cannot listen: {exception.Message}",
         _ => null,
     };
 }

@@ -10,7 +10,7 @@ namespace Dvara.Server.Hosting;
 /// <c>Dvara:Hosting:StopSeconds</c> are over. Then the rest is aborted (the gateway charges what was delivered) and everything else stops.
 /// Kestrel alone would close its listener at once, so that nobody could see that the node is not ready.
 /// </summary>
-internal sealed partial class Drain(DvaraSettings settings, ILogger<Drain> logger) : IHostedLifecycleService, IHealthCheck
+internal sealed partial class Drain(DvaraSettings settings, StartUp startUp, ILogger<Drain> logger) : IHostedLifecycleService, IHealthCheck
 {
     // Aborted requests settle what is known; nothing in that waits for anyone outside.
     private static readonly TimeSpan AbortGrace = TimeSpan.FromSeconds(10);
@@ -50,7 +50,11 @@ internal sealed partial class Drain(DvaraSettings settings, ILogger<Drain> logge
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
         _leaving = true;
-        await Task.WhenAny(Task.Delay(TimeSpan.FromSeconds(settings.LeaveSeconds), TimeProvider.System, cancellationToken));
+        if (startUp.IsDone)
+        {
+            await Task.WhenAny(Task.Delay(TimeSpan.FromSeconds(settings.LeaveSeconds), TimeProvider.System, cancellationToken));
+        }
+
         _draining = true;
         if (_running.IsEmpty)
         {

@@ -1,4 +1,5 @@
 using Dvara.Server.Hosting.AdminApi;
+using Dvara.Server.Storage;
 using Microsoft.AspNetCore.Diagnostics;
 
 namespace Dvara.Server.Hosting;
@@ -11,6 +12,9 @@ internal static partial class ErrorAnswers
 {
     public static readonly ApiError Failed = new(StatusCodes.Status500InternalServerError, "server_error", "internal_error",
         "The server failed; its log says why under this request's id.");
+
+    private static readonly ApiError LedgerAway = new(StatusCodes.Status503ServiceUnavailable, "server_error", "ledger_unavailable",
+        "The database cannot be reached, or did not answer in time. Nothing is lost; send the request again.");
 
     public static void UseErrorAnswers(this IApplicationBuilder app)
     {
@@ -28,7 +32,13 @@ internal static partial class ErrorAnswers
                     LogFailed(httpContext.RequestServices.GetRequiredService<ILogger<WebApplication>>(), exception, request, httpContext.Request.Path);
                 }
 
-                return Of(exception).ExecuteAsync(httpContext);
+                var answer = Of(exception);
+                if (answer == LedgerAway)
+                {
+                    httpContext.Response.Headers.RetryAfter = "1";
+                }
+
+                return answer.ExecuteAsync(httpContext);
             },
             // Logged above, with the id by which the caller asks for it.
             SuppressDiagnosticsCallback = _ => true,
@@ -42,7 +52,12 @@ internal static partial class ErrorAnswers
     internal static bool IsOurs(Exception exception, bool clientGone) =>
         exception is not BadHttpRequestException && !(clientGone && exception is OperationCanceledException or IOException);
 
-    private static ApiError Of(Exception exception) => exception is BadHttpRequestException bad ? Of(bad.StatusCode) : Failed;
+    private static ApiError Of(Exception exception) => exception switch
+    {
+        BadHttpRequestException bad => Of(bad.StatusCode),
+        _ when Database.IsAway(exception) => LedgerAway,
+        _ => Failed,
+    };
 
     private static ApiError Of(int status)
     {

@@ -10,6 +10,22 @@ internal abstract partial class PeriodicService(TimeSpan interval, string failur
 
     protected abstract Task TickAsync(CancellationToken stoppingToken);
 
+    /// <summary>What a stop must still see to, after the last tick. A failure is logged and holds nothing else up.</summary>
+    protected virtual Task FinishAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public sealed override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        try
+        {
+            await FinishAsync(cancellationToken);
+        }
+        catch (Exception exception)
+        {
+            LogFailed(logger, exception, failure);
+        }
+    }
+
     protected sealed override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(interval);
@@ -22,7 +38,7 @@ internal abstract partial class PeriodicService(TimeSpan interval, string failur
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
-            // The process stops; what must not be lost is seen to in StopAsync.
+            // The process stops; what must not be lost is seen to in FinishAsync.
         }
     }
 

@@ -13,10 +13,20 @@ namespace Dvara.Server.Metering;
 internal static class JournalShipment
 {
     /// <returns>What was shipped, for an operator.</returns>
-    /// <exception cref="IOException">A process has the folder open.</exception>
+    /// <param name="pools">The cluster's database.</param>
+    /// <param name="folder">The silo's data folder.</param>
+    /// <param name="adopt">True: also a journal that the ledger has never heard of, as one that was restored from before the silo's start.</param>
+    /// <param name="logging">Tells what goes wrong on the way.</param>
+    /// <param name="cancellationToken">Gives it up.</param>
+    /// <exception cref="IOException">There is no journal, it is another installation's, or a process has the folder open.</exception>
     /// <exception cref="JournalDamagedException">The journal cannot be trusted; nothing was changed.</exception>
-    public static async Task<string> RunAsync(PostgresPools pools, string folder, ILoggerFactory logging, CancellationToken cancellationToken)
+    public static async Task<string> RunAsync(PostgresPools pools, string folder, bool adopt, ILoggerFactory logging, CancellationToken cancellationToken)
     {
+        if (!Directory.Exists(folder))
+        {
+            throw new DirectoryNotFoundException($"There is no folder {folder}.");
+        }
+
         using var directory = DataDirectory.Open(folder);
         if (!File.Exists(directory.JournalFile))
         {
@@ -35,6 +45,13 @@ internal static class JournalShipment
         var failure = new ProcessFailure(logging.CreateLogger<ProcessFailure>());
         var options = new JournalOptions();
         using var journal = Journal.Open(directory.JournalFile, options, clock, failure.End, logging.CreateLogger<Journal>());
+        if (!adopt && await database.ReadAsync(connection => LedgerStore.IsKnownAsync(connection, journal.Id), cancellationToken) is false)
+        {
+            throw new IOException(
+                $"This ledger has never heard of journal {journal.Id} in {directory.Path}: it is probably another installation's, whose charges have no place here. "
+                + "If the ledger was restored to before that silo's first start, say so: journal ship --adopt <data folder>.");
+        }
+
         using var writer = new LedgerWriter(
             journal, database, prices, [], options, clock, failure, new SiloName($"{Environment.MachineName} (journal ship)"), logging.CreateLogger<LedgerWriter>());
         await writer.StartAsync(cancellationToken);

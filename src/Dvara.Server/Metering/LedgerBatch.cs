@@ -30,6 +30,7 @@ internal sealed class LedgerBatch(
             throw new LedgerWentBackException(standing.ShippedThrough);
         }
 
+        // A retry whose first commit was not heard of, or not confirmed, has written the journal's row: its own commit covers the first one.
         IReadOnlyList<JournaledCharge> missing = [.. batch.SkipWhile(charge => charge.Seq <= standing.ShippedThrough)];
         if (missing.Count == 0)
         {
@@ -62,10 +63,17 @@ internal sealed class LedgerBatch(
         await AdvanceAsync(transaction, standing, [charge], []);
     }
 
+    /// <summary>How the journal stands, its row locked: of two transactions of one batch the second sees what the first has done.</summary>
     private async Task<JournalStanding> ReadStandingAsync(DbTransaction transaction)
     {
+        await LedgerStore.NoteSeenAsync(transaction, journal, epoch, clock.GetUtcNow());
         var standing = await LedgerStore.ReadStandingAsync(transaction, journal);
-        return standing?.Epoch == epoch ? standing : throw new JournalTakenOverException(journal, epoch);
+        if (standing is null || standing.Epoch < epoch)
+        {
+            throw new LedgerWentBackException(standing?.ShippedThrough ?? 0, forgotten: true);
+        }
+
+        return standing.Epoch == epoch ? standing : throw new JournalTakenOverException(journal, epoch);
     }
 
     private async Task<List<ChargeRow>> InsertAsync(
@@ -140,7 +148,11 @@ internal sealed class JournalTakenOverException(JournalId journal, long epoch) :
 /// is missing is in the journal still, for as long as shipped charges are kept.
 /// </summary>
 /// <param name="shippedThrough">Where it stands now.</param>
-internal sealed class LedgerWentBackException(long shippedThrough) : Exception($"The ledger went back: it has this journal only up to {shippedThrough}.")
+/// <param name="forgotten">True: even that this process opened the journal is lost.</param>
+internal sealed class LedgerWentBackException(long shippedThrough, bool forgotten = false)
+    : Exception($"The ledger went back: it has this journal only up to {shippedThrough}.")
 {
     public long ShippedThrough => shippedThrough;
+
+    public bool Forgotten => forgotten;
 }

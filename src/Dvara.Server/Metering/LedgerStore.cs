@@ -67,11 +67,19 @@ internal static class LedgerStore
             silo = excluded.silo, epoch = journals.epoch + 1, state = 'OPEN', opened_ms = excluded.opened_ms, seen_ms = excluded.seen_ms
         """;
 
+    private const string RegisterAgainSql = """
+        INSERT INTO journals (id, silo, epoch, state, opened_ms, seen_ms) VALUES (@journal, @silo, @epoch, 'OPEN', @now, @now)
+        ON CONFLICT (id) DO UPDATE SET silo = excluded.silo, epoch = excluded.epoch, state = 'OPEN', seen_ms = excluded.seen_ms
+        WHERE journals.epoch < excluded.epoch
+        """;
+
     private const string MarkMissingSql = """
         UPDATE journals SET state = 'MISSING' WHERE id <> @journal AND state = 'OPEN' AND (NOT @othersWrite OR silo = @silo)
         """;
 
     private const string NoteSeenSql = "UPDATE journals SET seen_ms = @now WHERE id = @journal AND epoch = @epoch";
+
+    private const string IsKnownSql = "SELECT count(*) FROM journals WHERE id = @journal";
 
     private const string ReadStandingSql = "SELECT epoch, shipped_through AS shippedThrough, digest FROM journals WHERE id = @journal";
 
@@ -148,6 +156,13 @@ internal static class LedgerStore
     /// <returns>Null: the ledger has never heard of the journal, or has forgotten it.</returns>
     public static Task<JournalStanding?> ReadStandingAsync(DbTransaction transaction, JournalId journal) =>
         transaction.Connection!.QuerySingleOrDefaultAsync<JournalStanding?>(ReadStandingSql, new { journal }, transaction);
+
+    /// <summary>The ledger has forgotten that this process opened the journal; from now on it knows again.</summary>
+    public static Task RegisterAgainAsync(DbTransaction transaction, JournalId journal, string silo, long epoch, DateTimeOffset now) =>
+        transaction.Connection!.ExecuteAsync(RegisterAgainSql, new { journal, silo, epoch, now }, transaction);
+
+    public static async Task<bool> IsKnownAsync(DbConnection connection, JournalId journal) =>
+        await connection.QuerySingleAsync<long>(IsKnownSql, new { journal }) == 1;
 
     /// <summary>The silo still has the journal open.</summary>
     public static Task NoteSeenAsync(DbTransaction transaction, JournalId journal, long epoch, DateTimeOffset now) =>

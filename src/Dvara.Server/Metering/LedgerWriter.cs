@@ -36,6 +36,7 @@ internal sealed partial class LedgerWriter(
 
     private static readonly TimeSpan RetryFirst = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan RetryMax = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan FlushMax = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan PruneInterval = TimeSpan.FromMinutes(1);
 
     /// <summary>How often a silo of a cluster says that it has its journal open, and looks whether the ledger has lost some of it.</summary>
@@ -85,6 +86,22 @@ internal sealed partial class LedgerWriter(
         }
     }
 
+    /// <summary>As <see cref="FlushAsync"/>, within 30 s.</summary>
+    /// <returns>False: the ledger is further behind than that.</returns>
+    public async Task<bool> TryFlushAsync()
+    {
+        using var bound = new CancellationTokenSource(FlushMax, clock);
+        try
+        {
+            await FlushAsync(bound.Token);
+            return true;
+        }
+        catch (OperationCanceledException) when (bound.IsCancellationRequested)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Registers the journal, ends what the last process left open, and ships what the journal holds.</summary>
     /// <exception cref="JournalDamagedException">The journal cannot be trusted.</exception>
     public override async Task StartAsync(CancellationToken cancellationToken)
@@ -118,15 +135,8 @@ internal sealed partial class LedgerWriter(
             return;
         }
 
-        try
-        {
-            await FlushAsync(cancellationToken);
-        }
-        catch (OperationCanceledException)
-        {
-            // The host's patience is over.
-        }
-
+        // A database that is away holds nobody up for longer: the journal keeps what it has for the next start.
+        await ((Task)TryFlushAsync()).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (journal.OpenAttempts > 0 || journal.Unshipped > 0)
         {
             LogLeftOpen(logger, journal.OpenAttempts, journal.Unshipped);
@@ -137,7 +147,7 @@ internal sealed partial class LedgerWriter(
         {
             await database.WriteAsync(WriteLane.Ledger, t => LedgerStore.SetStateAsync(t, journal.Id, _epoch, "CLOSED"), cancellationToken);
         }
-        catch (DbException)
+        catch (Exception exception) when (exception is DbException or CommitUnconfirmedException)
         {
             LogLeftOpen(logger, 0, 0);
         }
@@ -195,12 +205,12 @@ internal sealed partial class LedgerWriter(
                     return await LedgerStore.ReadStandingAsync(transaction, journal.Id);
                 },
                 CancellationToken.None);
-            if (standing?.Epoch == _epoch && standing.ShippedThrough < _acknowledged)
+            if (standing is null || standing.Epoch < _epoch || (standing.Epoch == _epoch && standing.ShippedThrough < _acknowledged))
             {
-                GoBack_NeedsLock(standing.ShippedThrough);
+                await TryGoBackAsync(new(standing?.ShippedThrough ?? 0, forgotten: standing?.Epoch != _epoch));
             }
         }
-        catch (Exception exception) when (exception is DbException or TimeoutException)
+        catch (Exception exception) when (exception is DbException or TimeoutException or CommitUnconfirmedException)
         {
             // The ledger is away; whoever ships says so.
         }
@@ -224,6 +234,30 @@ internal sealed partial class LedgerWriter(
         Volatile.Write(ref _through, shippedThrough);
     }
 
+    /// <returns>False: not now, but another time.</returns>
+    private async Task<bool> TryGoBackAsync(LedgerWentBackException lost)
+    {
+        if (lost.Forgotten)
+        {
+            try
+            {
+                await database.WriteAsync(
+                    WriteLane.Ledger, t => LedgerStore.RegisterAgainAsync(t, journal.Id, silo.Name, _epoch, clock.GetUtcNow()), CancellationToken.None);
+            }
+            catch (Exception exception) when (Database.IsAway(exception))
+            {
+                return false;
+            }
+        }
+
+        if (lost.ShippedThrough < _acknowledged)
+        {
+            GoBack_NeedsLock(lost.ShippedThrough);
+        }
+
+        return true;
+    }
+
     /// <summary>Ships one batch, unless another call has reached <paramref name="target"/> meanwhile.</summary>
     /// <returns>False: not now, but another time.</returns>
     private async Task<bool> TryShipAsync(long target)
@@ -241,8 +275,7 @@ internal sealed partial class LedgerWriter(
         }
         catch (LedgerWentBackException exception)
         {
-            GoBack_NeedsLock(exception.ShippedThrough);
-            return true;
+            return await TryGoBackAsync(exception);
         }
         catch (Exception exception) when (exception is JournalTakenOverException or JournalDamagedException)
         {
@@ -320,8 +353,11 @@ internal sealed partial class LedgerWriter(
         {
             await journal.PruneAsync();
             await database.WriteAsync(WriteLane.Ledger, SweepAsync, CancellationToken.None);
+            // Of journals that nobody writes any more; one silo at a time.
+            await database.WriteAsync(
+                WriteLane.Admin, transaction => RollupStore.PruneClosedAsync(transaction, now - MinutesKept, now - TagValuesKept), CancellationToken.None);
         }
-        catch (DbException exception)
+        catch (Exception exception) when (exception is DbException or CommitUnconfirmedException)
         {
             LogNotPruned(logger, exception);
         }

@@ -54,6 +54,14 @@ internal static class RollupStore
 
     private const string DeleteTagValuesSql = "DELETE FROM tag_values WHERE day_ms < @before AND journal_id = @journal";
 
+    private const string DeleteClosedMinutesSql = """
+        DELETE FROM rollup_minutes WHERE start_ms < @before AND journal_id IN (SELECT id FROM journals WHERE state <> 'OPEN')
+        """;
+
+    private const string DeleteClosedTagValuesSql = """
+        DELETE FROM tag_values WHERE day_ms < @before AND journal_id IN (SELECT id FROM journals WHERE state <> 'OPEN')
+        """;
+
     public static Task AddToHoursAsync(DbTransaction transaction, JournalId journal, Dictionary<RollupKey, RollupSums> sums) =>
         Hours.RunAsync(transaction, [.. sums.Select(sum => RowOf(sum.Key, journal, sum.Value))]);
 
@@ -90,6 +98,13 @@ internal static class RollupStore
     {
         await transaction.Connection!.ExecuteAsync(DeleteMinutesSql, new { journal, before = minutesBefore }, transaction);
         await transaction.Connection!.ExecuteAsync(DeleteTagValuesSql, new { journal, before = daysBefore }, transaction);
+    }
+
+    /// <summary>The same for journals that nobody has open.</summary>
+    public static async Task PruneClosedAsync(DbTransaction transaction, DateTimeOffset minutesBefore, DateTimeOffset daysBefore)
+    {
+        await transaction.Connection!.ExecuteAsync(DeleteClosedMinutesSql, new { before = minutesBefore }, transaction);
+        await transaction.Connection!.ExecuteAsync(DeleteClosedTagValuesSql, new { before = daysBefore }, transaction);
     }
 
     private static object?[] RowOf(RollupKey key, JournalId journal, RollupSums sums)

@@ -61,7 +61,7 @@ internal sealed class PriceStore(Database database)
     /// <summary>Every version there is, for the snapshot: an attempt found after a crash is rated by the price of its own time.</summary>
     public async Task<List<Price>> AllAsync(CancellationToken cancellationToken)
     {
-        var rows = await database.ReadAsync(c => c.QueryAsync<Row>(Columns), cancellationToken);
+        var rows = await database.LookUpAsync(c => c.QueryAsync<Row>(Columns), cancellationToken);
         return [.. rows.Select(row => row.ToVersion().Price)];
     }
 

@@ -8,7 +8,11 @@ namespace Dvara.Server.Storage;
 /// Tells every silo what an admin changed. A change takes the next number of one counter row inside the admin's own transaction,
 /// so commit order is number order; each silo polls for numbers it has not seen, and subscribers drop or reload what they cached.
 /// </summary>
-internal sealed class ChangeFeed(Database database, TimeProvider clock, ILogger<ChangeFeed> logger)
+/// <remarks>
+/// A database that was restored, or failed over to a server that lacked its last commits, stands before numbers that silos have seen. Whoever
+/// finds that lifts the counter above them and announces that everything may have changed: so numbers never mean two things.
+/// </remarks>
+internal sealed partial class ChangeFeed(Database database, TimeProvider clock, ILogger<ChangeFeed> logger)
     : PeriodicService(TimeSpan.FromMilliseconds(500), "The change feed could not be read; cached keys and prices may be stale until it can.", logger)
 {
     private const int BatchMax = 1000;
@@ -18,15 +22,34 @@ internal sealed class ChangeFeed(Database database, TimeProvider clock, ILogger<
         INSERT INTO changes (number, topic, subject) SELECT value, @topic, @subject FROM change_counter;
         """;
 
-    private const string ReadSince = "SELECT number, topic, subject FROM changes WHERE number > @reacted ORDER BY number LIMIT @limit";
+    /// <summary>From the last one on: it must still be what it was.</summary>
+    private const string ReadFrom = """
+        SELECT c.value AS latest, n.number, n.topic, n.subject
+        FROM change_counter c LEFT JOIN (SELECT number, topic, subject FROM changes WHERE number >= @reacted ORDER BY number LIMIT @limit) n ON TRUE
+        ORDER BY n.number
+        """;
 
     private const string ReadLatest = "SELECT value FROM change_counter";
+
+    /// <summary>Changes that a silo may have seen beyond another's last one, generously.</summary>
+    private const int LostMax = 1_000_000;
+
+    private const string Lift = """
+        UPDATE change_counter SET value = CASE WHEN value < @seen + @lost THEN @seen + @lost ELSE value END + 1;
+        INSERT INTO changes (number, topic, subject) SELECT value, @everything, '' FROM change_counter
+        """;
+
+    /// <summary>The topic of a change that every subscriber hears, with an empty subject.</summary>
+    private const string Everything = "*";
 
     private readonly List<(string Topic, Func<string, CancellationToken, Task> React)> _subscribers = [];
     private readonly SemaphoreSlim _polling = new(1);
     private long _seen = -1;
     private long _reacted = -1;
     private long _caughtUpAt;
+
+    // What _reacted was about; null: not read by this process.
+    private (string Topic, string Subject)? _last;
 
     /// <summary>
     /// Written by the poll, read by whoever asks a grain: it re-reads when its own number is older. Raised before subscribers react, so that
@@ -78,24 +101,45 @@ internal sealed class ChangeFeed(Database database, TimeProvider clock, ILogger<
 
     private async Task<int> ReactAsync(CancellationToken cancellationToken)
     {
-        var changes = (await database.ReadAsync(
-            c => c.QueryAsync<(long Number, string Topic, string Subject)>(ReadSince, new { reacted = _reacted, limit = BatchMax }),
+        var rows = (await database.LookUpAsync(
+            c => c.QueryAsync<(long Latest, long? Number, string Topic, string Subject)>(ReadFrom, new { reacted = _reacted, limit = BatchMax }),
             cancellationToken)).AsList();
-        if (changes.Count > 0)
+        if (rows[0].Latest < _seen || (_last is { } last && (rows[0].Number != _reacted || last != (rows[0].Topic, rows[0].Subject))))
         {
-            Volatile.Write(ref _seen, changes[^1].Number);
+            await LiftAsync(cancellationToken);
+            return BatchMax;
         }
 
-        foreach (var (number, topic, subject) in changes)
+        var changes = rows.Where(row => row.Number > _reacted).ToList();
+        if (changes.Count > 0)
         {
-            foreach (var subscriber in _subscribers.Where(s => s.Topic == topic))
+            Volatile.Write(ref _seen, changes[^1].Number!.Value);
+        }
+
+        foreach (var (_, number, topic, subject) in changes)
+        {
+            foreach (var subscriber in _subscribers.Where(s => s.Topic == topic || topic == Everything))
             {
                 await subscriber.React(subject, cancellationToken);
             }
 
-            _reacted = number;
+            _reacted = number!.Value;
+            _last = (topic, subject);
         }
 
-        return changes.Count;
+        return rows.Count == BatchMax ? BatchMax : changes.Count;
     }
+
+    private async Task LiftAsync(CancellationToken cancellationToken)
+    {
+        LogWentBack(logger, _seen);
+        await database.WriteAsync(
+            WriteLane.Admin,
+            transaction => transaction.Connection!.ExecuteAsync(Lift, new { seen = _seen, lost = LostMax, everything = Everything }, transaction),
+            cancellationToken);
+        _last = null;
+    }
+
+    [LoggerMessage(1, LogLevel.Error, "The database stands before change {Seen}, which this silo has seen: it was restored, or failed over to a server that lacked its last commits. Keys, prices and tenants are read again.")]
+    private static partial void LogWentBack(ILogger logger, long seen);
 }

@@ -22,10 +22,15 @@ internal sealed class DataDirectory : IDisposable
     public string MasterKeyFile => File("master-key");
 
     /// <summary>Makes the folder where needed and takes its lock, which the kernel gives back when the process ends, however it ends.</summary>
-    /// <exception cref="IOException">Another process holds it.</exception>
+    /// <exception cref="IOException">Another process holds it, or it is no folder.</exception>
     public static DataDirectory Open(string path)
     {
         var full = System.IO.Path.GetFullPath(path);
+        if (System.IO.File.Exists(full))
+        {
+            throw new IOException($"{full} is a file; the data folder must be a folder.");
+        }
+
         Make(full);
         var lockFile = System.IO.Path.Combine(full, "lock");
         try
@@ -35,7 +40,7 @@ internal sealed class DataDirectory : IDisposable
         catch (IOException exception)
         {
             throw new IOException(
-                $"The data folder {full} is in use by another Dvara process. With SQLite exactly one may run; stop it, or set "
+                $"The data folder {full} is in use by another Dvara process. Exactly one may run on it; stop it, or set "
                 + "DVARA_DATA_DIR to another folder.",
                 exception);
         }

@@ -1,4 +1,6 @@
 using System.Data.Common;
+using System.Net.Sockets;
+using Npgsql;
 
 namespace Dvara.Server.Storage;
 
@@ -21,8 +23,17 @@ internal enum WriteLane
 /// </summary>
 internal abstract class Database : IAsyncDisposable
 {
+    // SQLSTATE idle_in_transaction_session_timeout.
+    private const string IdleInTransaction = "25P03";
+
     /// <summary>Runs <paramref name="read"/> on a connection of the pool.</summary>
     public abstract Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// As <see cref="ReadAsync"/>, for a quick read that requests wait for, such as whose key this is: it never stands behind reports,
+    /// and ends after about a second where a connection has died unseen.
+    /// </summary>
+    public virtual Task<T> LookUpAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken) => ReadAsync(read, cancellationToken);
 
     /// <summary>
     /// Runs <paramref name="write"/> in one transaction and commits it; an exception rolls everything back and comes out unchanged.
@@ -52,8 +63,24 @@ internal abstract class Database : IAsyncDisposable
     /// <summary>True when <paramref name="exception"/> is the engine's "unique constraint violated".</summary>
     public abstract bool IsUniqueViolation(Exception exception);
 
+    /// <summary>True when the database is away, overloaded or did not confirm in time: the same may well succeed later.</summary>
+    public static bool IsAway(Exception exception) => exception switch
+    {
+        PostgresException { SqlState: PostgresErrorCodes.QueryCanceled or IdleInTransaction } => true,
+        DbException { IsTransient: true } => true,
+        NpgsqlException { InnerException: IOException or TimeoutException or SocketException } => true,
+        CommitUnconfirmedException => true,
+        _ => false,
+    };
+
     /// <summary>True when the values are to blame, whatever else happens: writing them again would be refused again.</summary>
     public abstract bool IsRefusal(Exception exception);
 
     public abstract ValueTask DisposeAsync();
 }
+
+/// <summary>
+/// The commit is on the primary and its synchronous standby has not confirmed it: it would be lost if the primary were now. What was
+/// written can be seen, and is to be written again until it is confirmed.
+/// </summary>
+internal sealed class CommitUnconfirmedException() : Exception("The synchronous standby did not confirm the commit in time; it may have taken effect.");

@@ -30,6 +30,12 @@ internal sealed class PostgresDatabase : Database
         return await read(connection);
     }
 
+    public override async Task<T> LookUpAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken)
+    {
+        await using var connection = await _pools.LookUps.OpenConnectionAsync(cancellationToken);
+        return await read(connection);
+    }
+
     public override async Task<T> WriteAsync<T>(WriteLane lane, Func<DbTransaction, Task<T>> write, CancellationToken cancellationToken)
     {
         await using var connection = await (lane == WriteLane.Ledger ? _pools.Ledger : _pools.Api).OpenConnectionAsync(cancellationToken);
@@ -40,8 +46,33 @@ internal sealed class PostgresDatabase : Database
         }
 
         var value = await write(transaction);
-        await transaction.CommitAsync(CancellationToken.None);
+        await CommitAsync(connection, transaction);
         return value;
+    }
+
+    /// <summary>
+    /// A wait for a synchronous standby that is given up ends in success and a warning, the only one that a commit can end in.
+    /// </summary>
+    /// <exception cref="CommitUnconfirmedException">That happened.</exception>
+    private static async Task CommitAsync(NpgsqlConnection connection, NpgsqlTransaction transaction)
+    {
+        var unconfirmed = false;
+        connection.Notice += OnNotice;
+        try
+        {
+            await transaction.CommitAsync(CancellationToken.None);
+        }
+        finally
+        {
+            connection.Notice -= OnNotice;
+        }
+
+        if (unconfirmed)
+        {
+            throw new CommitUnconfirmedException();
+        }
+
+        void OnNotice(object sender, NpgsqlNoticeEventArgs told) => unconfirmed |= told.Notice.SqlState == PostgresErrorCodes.Warning;
     }
 
     public override Task LockLedgerAsync(DbTransaction transaction) => transaction.Connection!.ExecuteAsync(LockLedger, transaction: transaction);

@@ -17,10 +17,7 @@ internal static class PostgresMigrator
 
     private const string Lock = "SELECT pg_advisory_lock(4483, 0)";
 
-    private const string ReadServer = """
-        SELECT current_setting('server_version_num')::int / 10000 AS version, current_setting('fsync') AS fsync,
-            current_setting('synchronous_commit') AS synchronousCommit
-        """;
+    private const string ReadVersion = "SELECT current_setting('server_version_num')::int / 10000";
 
     private const string OwnsSchema = "SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = current_schema()";
 
@@ -33,13 +30,18 @@ internal static class PostgresMigrator
     public static async Task PrepareAsync(PostgresPools pools, CancellationToken cancellationToken)
     {
         await using var connection = await ConnectAsync(pools, cancellationToken);
-        if (await connection.QuerySingleOrDefaultAsync<bool>(OwnsSchema))
+        if (await connection.QuerySingleOrDefaultAsync<bool?>(OwnsSchema) is not { } owns)
+        {
+            throw new MigrationException("This role sees no schema in this database. Run the command migrate with the role that is to own it, then start again.", null);
+        }
+
+        if (owns)
         {
             await MigrateAsync(connection, pools.ConnectionString);
             return;
         }
 
-        var missing = await MissingAsync(connection);
+        var missing = await CompareAsync(connection);
         if (missing.Count > 0)
         {
             throw new MigrationException(
@@ -61,6 +63,7 @@ internal static class PostgresMigrator
     {
         // Held by the session: it goes when this connection does.
         await connection.ExecuteAsync(Lock, commandTimeout: 0);
+        await CompareAsync(connection);
         var scripts = Scripts().Select(script => new SqlScript(
             script.Name,
             script.Text,
@@ -83,11 +86,10 @@ internal static class PostgresMigrator
     private static async Task<NpgsqlConnection> ConnectAsync(PostgresPools pools, CancellationToken cancellationToken)
     {
         var connection = await OpenAsync(pools, cancellationToken);
-        var (version, fsync, synchronousCommit) = await connection.QuerySingleAsync<(int, string, string)>(ReadServer);
-        var problem = version < VersionMin ? $"it is version {version}; at least {VersionMin} is needed"
-            : fsync == "off" ? "fsync is off: it would lose charges that it has acknowledged"
-            : synchronousCommit == "off" ? "synchronous_commit is off: it would lose charges that it has acknowledged"
-            : null;
+        var version = await connection.QuerySingleAsync<int>(ReadVersion);
+        var problem = version < VersionMin
+            ? $"it is version {version}; at least {VersionMin} is needed"
+            : await PostgresDurability.ProblemAsync(connection);
         if (problem is null)
         {
             return connection;
@@ -109,12 +111,28 @@ internal static class PostgresMigrator
         }
     }
 
-    private static async Task<List<string>> MissingAsync(NpgsqlConnection connection)
+    /// <returns>The migrations that are not made yet.</returns>
+    /// <exception cref="MigrationException">The schema is newer than this program, or closed to this role.</exception>
+    private static async Task<IReadOnlyList<string>> CompareAsync(NpgsqlConnection connection)
     {
-        var applied = await connection.QuerySingleAsync<bool>(HasJournal)
-            ? (await connection.QueryAsync<string>(ReadApplied)).ToHashSet(StringComparer.Ordinal)
-            : [];
-        return [.. Scripts().Select(script => script.Name).Where(name => name != Grants && !applied.Contains(name))];
+        HashSet<string> applied;
+        try
+        {
+            applied = await connection.QuerySingleAsync<bool>(HasJournal)
+                ? (await connection.QueryAsync<string>(ReadApplied)).ToHashSet(StringComparer.Ordinal)
+                : [];
+        }
+        catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.InsufficientPrivilege)
+        {
+            throw new MigrationException(
+                $"This role may not use the ledger: {exception.MessageText}. deploy/postgres/roles.sql makes the roles, and the command migrate grants them what they need.",
+                exception);
+        }
+
+        List<string> known = [.. Scripts().Select(script => script.Name)];
+        return applied.Except(known).Order(StringComparer.Ordinal).FirstOrDefault() is { } newer
+            ? throw new MigrationException($"The schema is newer than this program: it has the migration {newer}. Start the program that made it, or a later one.", null)
+            : [.. known.Where(name => name != Grants && !applied.Contains(name))];
     }
 
     private static IEnumerable<(string Name, string Text)> Scripts()

@@ -15,6 +15,7 @@ internal sealed class PostgresPools : IAsyncDisposable
     {
         ConnectionString = connectionString;
         Api = Open("dvara-api", connectionsMax: 10, statementSeconds: 30);
+        LookUps = Open("dvara-lookups", connectionsMax: 4, statementSeconds: 1);
         Ledger = Open("dvara-ledger", connectionsMax: 3, statementSeconds: 10);
         Orleans = Open("dvara-orleans", connectionsMax: 6, statementSeconds: 5);
     }
@@ -24,6 +25,9 @@ internal sealed class PostgresPools : IAsyncDisposable
 
     /// <summary>Reads, admin writes and leases.</summary>
     public NpgsqlDataSource Api { get; }
+
+    /// <summary>Keys, and what changed: whatever requests wait for.</summary>
+    public NpgsqlDataSource LookUps { get; }
 
     /// <summary>This silo's ledger writer.</summary>
     public NpgsqlDataSource Ledger { get; }
@@ -44,6 +48,7 @@ internal sealed class PostgresPools : IAsyncDisposable
     {
         await Orleans.DisposeAsync();
         await Ledger.DisposeAsync();
+        await LookUps.DisposeAsync();
         await Api.DisposeAsync();
     }
 
@@ -53,10 +58,10 @@ internal sealed class PostgresPools : IAsyncDisposable
         {
             ApplicationName = name,
             MaxPoolSize = connectionsMax,
-            // Both bounds: the server's ends the statement, ours the wait for a server that is frozen.
-            CommandTimeout = statementSeconds + 2,
-            Timeout = 5,
-            CancellationTimeout = 1000,
+            // Both bounds: the server's ends the statement, ours the wait for a server that is frozen or no longer there.
+            CommandTimeout = statementSeconds + 1,
+            Timeout = Math.Min(5, statementSeconds + 1),
+            CancellationTimeout = -1,
             KeepAlive = 5,
             TcpKeepAlive = true,
             MaxAutoPrepare = 50,

@@ -25,6 +25,9 @@ internal static class StorageServiceCollectionExtensions
         if (postgres is not null)
         {
             services.AddHostedService<PostgresListener>();
+            services.AddSingleton<PostgresDurability>();
+            services.AddHostedService(provider => provider.GetRequiredService<PostgresDurability>());
+            services.AddHealthChecks().AddCheck<PostgresDurability>("durability");
             AddClock(services);
         }
     }

@@ -48,7 +48,7 @@ public sealed class JournalsTests : IAsyncLifetime
             await using (var pools = new PostgresPools(_cluster.Database))
             {
                 using var logging = Microsoft.Extensions.Logging.LoggerFactory.Create(_ => { });
-                var said = await JournalShipment.RunAsync(pools, folder, logging, CancellationToken.None);
+                var said = await JournalShipment.RunAsync(pools, folder, adopt: false, logging, CancellationToken.None);
                 Assert.Contains("closed", said, StringComparison.Ordinal);
             }
 
@@ -60,6 +60,29 @@ public sealed class JournalsTests : IAsyncLifetime
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    [Fact]
+    public async Task Journal_OfAnotherInstallation_IsNotShipped()
+    {
+        var folder = Directory.CreateTempSubdirectory("dvara-foreign-").FullName;
+        await using (var other = await TestCluster.StartAsync(nodes: 0))
+        {
+            var node = await other.AddAsync(new Dictionary<string, string?> { ["DVARA_DATA_DIR"] = folder });
+            var (_, key) = await DrillLoad.NewKeyAsync(node.Admin);
+            Assert.Equal(HttpStatusCode.OK, await CallAsync(node.Client, key));
+        }
+
+        await _cluster.AddAsync();
+        await using (var pools = new PostgresPools(_cluster.Database))
+        {
+            using var logging = Microsoft.Extensions.Logging.LoggerFactory.Create(_ => { });
+            var refusal = await Assert.ThrowsAsync<IOException>(() => JournalShipment.RunAsync(pools, folder, adopt: false, logging, CancellationToken.None));
+            Assert.Contains("has never heard of journal", refusal.Message, StringComparison.Ordinal);
+            Assert.Equal(0, await QueryAsync<long>("SELECT count(*) FROM charges"));
+        }
+
+        Directory.Delete(folder, recursive: true);
     }
 
     [Fact]

@@ -1,0 +1,44 @@
+using System.Data.Common;
+using Dapper;
+using Dvara.Server.Hosting;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace Dvara.Server.Storage;
+
+/// <summary>
+/// Whether the server keeps what it acknowledges. A start on one that does not is refused; one that is reconfigured while silos run makes
+/// them not ready, and the log says so.
+/// </summary>
+internal sealed partial class PostgresDurability(Database database, ILogger<PostgresDurability> logger)
+    : PeriodicService(TimeSpan.FromSeconds(10), "Whether PostgreSQL keeps what it acknowledges could not be asked.", logger), IHealthCheck
+{
+    private const string ReadSettings = "SELECT current_setting('fsync'), current_setting('synchronous_commit')";
+
+    private volatile string? _problem;
+
+    /// <returns>Null: it does.</returns>
+    public static async Task<string?> ProblemAsync(DbConnection connection) =>
+        await connection.QuerySingleAsync<(string Fsync, string Commit)>(ReadSettings) switch
+        {
+            { Fsync: "off" } => "fsync is off: it would lose charges that it has acknowledged",
+            { Commit: "off" } => "synchronous_commit is off: it would lose charges that it has acknowledged",
+            _ => null,
+        };
+
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        Task.FromResult(_problem is { } problem ? HealthCheckResult.Unhealthy($"PostgreSQL: {problem}") : HealthCheckResult.Healthy());
+
+    protected override async Task TickAsync(CancellationToken stoppingToken)
+    {
+        var problem = await database.ReadAsync(ProblemAsync, stoppingToken);
+        if (problem is not null && _problem is null)
+        {
+            LogForgetful(logger, problem);
+        }
+
+        _problem = problem;
+    }
+
+    [LoggerMessage(1, LogLevel.Critical, "PostgreSQL cannot keep the ledger any more: {Problem}. This silo takes no traffic until that is put right.")]
+    private static partial void LogForgetful(ILogger logger, string problem);
+}
