@@ -77,7 +77,7 @@ internal static class Commands
     /// <summary>Brings the ledger's schema up to date and ends; <c>serve</c> does the same before it listens.</summary>
     private static async Task MigrateAsync(string[] args)
     {
-        var settings = DvaraSettings.Read(WebApplication.CreateSlimBuilder(args).Configuration);
+        var settings = DvaraSettings.Read(WebApplication.CreateSlimBuilder(args).Configuration, serves: false);
         if (settings.Postgres is { } postgres)
         {
             await using var pools = new PostgresPools(postgres);
@@ -93,7 +93,7 @@ internal static class Commands
 
     private static async Task ShipAsync(string folder, string[] args, bool adopt)
     {
-        var settings = DvaraSettings.Read(WebApplication.CreateSlimBuilder(args).Configuration);
+        var settings = DvaraSettings.Read(WebApplication.CreateSlimBuilder(args).Configuration, serves: false);
         if (settings.Postgres is not { } postgres)
         {
             throw new SettingsException(["DVARA_POSTGRES is not set. With SQLite a journal is shipped by starting on its folder."]);

@@ -81,8 +81,10 @@ internal sealed record DvaraSettings
     /// </summary>
     public required int LeaveSeconds { get; init; }
 
+    /// <param name="configuration">Of any spelling.</param>
+    /// <param name="serves">False: a command that ends, and needs no master key.</param>
     /// <exception cref="SettingsException">Lists every setting that is wrong, with its value and bound.</exception>
-    public static DvaraSettings Read(ConfigurationManager configuration)
+    public static DvaraSettings Read(ConfigurationManager configuration, bool serves = true)
     {
         var problems = new List<string>();
         SettingNames.Unify(configuration, problems);
@@ -109,7 +111,7 @@ internal sealed record DvaraSettings
         };
         CheckSecret("DVARA_MASTER_KEY", settings.MasterKey, 32, problems);
         CheckSecret("DVARA_ADMIN_TOKEN", settings.AdminToken, 16, problems);
-        CheckCluster(settings, problems);
+        CheckCluster(settings, serves, problems);
         RefuseAClusterWithoutDatabase(configuration, problems);
         return problems.Count == 0 ? settings : throw new SettingsException(problems);
     }
@@ -135,14 +137,14 @@ internal sealed record DvaraSettings
         }
     }
 
-    private static void CheckCluster(DvaraSettings settings, List<string> problems)
+    private static void CheckCluster(DvaraSettings settings, bool serves, List<string> problems)
     {
         if (settings.Postgres is null)
         {
             return;
         }
 
-        if (settings.MasterKey is null)
+        if (serves && settings.MasterKey is null)
         {
             problems.Add("DVARA_MASTER_KEY is not set. With DVARA_POSTGRES all silos need the same one; make it with: openssl rand -hex 32");
         }
