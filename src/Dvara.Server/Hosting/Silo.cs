@@ -42,8 +42,15 @@ internal static class Silo
     private static void RunAlone(this ISiloBuilder silo, DvaraSettings settings)
     {
         silo.UseLocalhostClustering(settings.SiloPort, gatewayPort: 0, clusterId: settings.ClusterId, serviceId: ServiceId);
-        // By age a silo would take itself for one of the dead when a rehearsal's clock is ahead of the real one. Alone it has no peers to retire.
-        silo.Configure<ClusterMembershipOptions>(membership => membership.SiloGenerationRetirementAge = null);
+        // Alone it has no peers to watch or to retire; and with a rehearsal's clock ahead of the real one, which Orleans mixes, it would take
+        // itself for one that died long ago.
+        silo.Configure<ClusterMembershipOptions>(membership =>
+        {
+            membership.LivenessEnabled = false;
+            membership.SiloGenerationRetirementAge = null;
+            membership.DefunctSiloCleanupPeriod = null;
+            membership.MaxDefunctSiloEntries = null;
+        });
         silo.Services.AddGrainStorage(
             ProviderConstants.DEFAULT_STORAGE_PROVIDER_NAME,
             (services, _) => ActivatorUtilities.CreateInstance<SqliteGrainStorage>(services));
