@@ -11,6 +11,8 @@ internal static class PdfFigures
 
     public static string Count(long count) => count.ToString("N0", Plain);
 
+    public static string Requests(long count) => count == 1 ? "1 request" : $"{Count(count)} requests";
+
     /// <summary>All twelve decimals, so that a column aligns: <c>1,234.567000000000</c>.</summary>
     public static string Exact(Usd amount)
     {
@@ -38,12 +40,12 @@ internal static class PdfFigures
 
     public static string Month(BillingMonth month) => month.Window.From.ToString("MMMM yyyy", Plain);
 
-    /// <summary>The first and the last day, both included; with times where the window does not begin and end at midnight.</summary>
+    /// <summary>The first and the last day, both included; with times, on two lines, where the window does not begin and end at midnight.</summary>
     public static string Period(TimeWindow window)
     {
         if (window.From.UtcDateTime.TimeOfDay != TimeSpan.Zero || window.To.UtcDateTime.TimeOfDay != TimeSpan.Zero)
         {
-            return $"{Minute(window.From)} \u2013 {Minute(window.To)}";
+            return $"{Minute(window.From)} \u2013\n{Minute(window.To)}";
         }
 
         var last = window.To.AddDays(-1);

@@ -45,7 +45,7 @@ internal sealed class PdfPages
     {
         var width = _type.Width(text, style);
         var start = align == PdfAlign.Right ? x - width : x;
-        Draw(canvas => DrawText(canvas, text, start, baseline, style));
+        Draw(canvas => _type.Draw(canvas, text, start, baseline, style));
         return width;
     }
 
@@ -84,16 +84,9 @@ internal sealed class PdfPages
         canvas.DrawRect(new SKRect(Left, FooterBaseline - 14, Right, FooterBaseline - 13.4f), paint);
         var numberWidth = _type.Width(pageNumber, PdfStyle.Small);
         var line = _type.Wrap(footer, PdfStyle.Small, Width - numberWidth - 16, linesMax: 1)[0];
-        DrawText(canvas, line, Left, FooterBaseline, PdfStyle.Small);
-        DrawText(canvas, pageNumber, Right - numberWidth, FooterBaseline, PdfStyle.Small);
+        _type.Draw(canvas, line, Left, FooterBaseline, PdfStyle.Small);
+        _type.Draw(canvas, pageNumber, Right - numberWidth, FooterBaseline, PdfStyle.Small);
     }
 
     private void Draw(Action<SKCanvas> draw) => _pages[^1].Add(draw);
-
-    private void DrawText(SKCanvas canvas, string text, float x, float baseline, PdfStyle style)
-    {
-        using var font = _type.Font(style);
-        using var paint = new SKPaint { Color = style.Color, IsAntialias = true };
-        canvas.DrawText(text, x, baseline, SKTextAlign.Left, font, paint);
-    }
 }

@@ -110,6 +110,7 @@ internal sealed class PdfSheet
     private void DrawParties()
     {
         const float Column = 280;
+        const float ValueIndent = 62;
         var top = _pages.Y;
         var left = top;
         _pages.Text("Customer", PdfPages.Left, left + 7, PdfStyle.Label);
@@ -133,8 +134,11 @@ internal sealed class PdfSheet
         })
         {
             _pages.Text(label, PdfPages.Left + Column, right + 8, PdfStyle.Label);
-            _pages.Text(value, PdfPages.Left + Column + 62, right + 8, PdfStyle.Body);
-            right += 14;
+            foreach (var line in value.Split('\n').SelectMany(part => _type.Wrap(part, PdfStyle.Body, PdfPages.Width - Column - ValueIndent, linesMax: 2)))
+            {
+                _pages.Text(line, PdfPages.Left + Column + ValueIndent, right + 8, PdfStyle.Body);
+                right += 14;
+            }
         }
 
         _pages.Y = Math.Max(left, right) + 16;
@@ -146,7 +150,7 @@ internal sealed class PdfSheet
         _pages.Box(new SKRect(PdfPages.Left, _pages.Y, PdfPages.Right, _pages.Y + Height), PdfStyle.WarningGround, 4);
         var width = _pages.Text("PROVISIONAL", PdfPages.Left + 12, _pages.Y + 16.5f, PdfStyle.Badge);
         _pages.Text(
-            "A look at the period as it stood when this was made. It is not numbered and closes nothing; do not attach it to an invoice.",
+            "The period as it stood when this was made. It has no number and closes nothing: not for an invoice.",
             PdfPages.Left + 12 + width + 10, _pages.Y + 16.3f, PdfStyle.Label);
         _pages.Y += Height + 14;
     }
@@ -220,17 +224,17 @@ internal sealed class PdfSheet
 
         if (total.Estimated != 0)
         {
-            yield return $"Estimated: the provider reported no usage for {PdfFigures.Count(total.Estimated)} requests; their tokens were counted by the gateway and are contained above.";
+            yield return $"Estimated: the provider reported no usage for {PdfFigures.Requests(total.Estimated)}; the tokens were counted by the gateway and are contained above.";
         }
 
         if (total.Unpriced != 0)
         {
-            yield return $"Unpriced: {PdfFigures.Count(total.Unpriced)} requests used a model without a price. Their tokens are contained above, their cost is not.";
+            yield return $"Unpriced: {PdfFigures.Requests(total.Unpriced)} used a model without a price. The tokens are contained above, the cost is not.";
         }
 
         if (total.Unresolved != 0)
         {
-            yield return $"Unresolved: the outcome of {PdfFigures.Count(total.Unresolved)} requests is unknown. They are not contained above; they cost at least "
+            yield return $"Unresolved: the outcome of {PdfFigures.Requests(total.Unresolved)} is unknown. It is not contained above and comes to at least "
                 + $"{PdfFigures.Exact(total.UnresolvedLowerBound)} USD. What becomes known later is billed in the month that is open then.";
         }
 

@@ -1,41 +1,46 @@
 using System.Globalization;
-using System.Reflection;
 using System.Text;
 using SkiaSharp;
 
 namespace Dvara.Server.Chargeback.Pdf;
 
 /// <summary>
-/// The two cuts of the face, and what fits where. The files are part of the program: a machine's fonts would give other bytes.
-/// Text comes from tenants, so nothing of it is trusted: what the face does not have is shown as a box, and what would steer the
-/// reader's eye (direction marks, line breaks, zero-width characters) has no effect.
+/// The faces, and what fits where. Text comes from tenants, so nothing of it is trusted: what no face has is shown as a box, and what would
+/// steer the reader's eye (direction marks, line breaks, zero-width characters) has no effect.
 /// </summary>
 internal sealed class PdfType : IDisposable
 {
     private const char Box = '\u25A1';
     private const char Ellipsis = '\u2026';
+    private const int LineCharsMax = 400;
 
-    private readonly SKTypeface _regular = Load("Inter-Regular.ttf");
-    private readonly SKTypeface _strong = Load("Inter-SemiBold.ttf");
-    private readonly SKFont _glyphs;
+    private readonly PdfFace _regular = new("Inter-Regular.ttf");
+    private readonly PdfFace _strong = new("Inter-SemiBold.ttf");
 
-    public PdfType() => _glyphs = new SKFont(_regular);
+    // Read only when a text needs them; the first that has a character is taken.
+    private readonly PdfFace[] _others =
+    [
+        new("NotoSansArabic-Regular.ttf", isShaped: true),
+        new("NotoSansHebrew-Regular.ttf", isShaped: true),
+        new("NotoSansDevanagari-Regular.ttf", isShaped: true),
+        new("NotoSansThai-Regular.ttf", isShaped: true),
+        new("DroidSansFallback.ttf"),
+    ];
 
-    public SKFont Font(PdfStyle style) => new(style.Strong ? _strong : _regular, style.Size)
+    public float Width(string text, PdfStyle style) => Runs(text, style).Sum(run => run.Face.Width(run.Text, style.Size));
+
+    /// <summary>Draws a clean text on one line.</summary>
+    public void Draw(SKCanvas canvas, string text, float x, float baseline, PdfStyle style)
     {
-        // Positions as the face says, whatever the resolution of a screen.
-        Subpixel = true,
-        LinearMetrics = true,
-        Hinting = SKFontHinting.None,
-    };
-
-    public float Width(string text, PdfStyle style)
-    {
-        using var font = Font(style);
-        return font.MeasureText(text);
+        using var paint = new SKPaint { Color = style.Color, IsAntialias = true };
+        foreach (var run in Runs(text, style))
+        {
+            run.Face.Draw(canvas, run.Text, x, baseline, style.Size, paint);
+            x += run.Face.Width(run.Text, style.Size);
+        }
     }
 
-    /// <summary>The same text in characters that the face has, on one line.</summary>
+    /// <summary>The same text in characters that some face has, on one line.</summary>
     /// <returns>The text, and whether a character is missing in it.</returns>
     public (string Text, bool Incomplete) Clean(string text)
     {
@@ -49,11 +54,11 @@ internal sealed class PdfType : IDisposable
                     clean.Append(' ');
                     break;
                 case UnicodeCategory.Format:
-                case UnicodeCategory.NonSpacingMark when !_glyphs.ContainsGlyph(rune.Value):
+                case UnicodeCategory.NonSpacingMark when !IsKnown(rune.Value):
                     incomplete = true;
                     break;
                 default:
-                    var known = _glyphs.ContainsGlyph(rune.Value);
+                    var known = IsKnown(rune.Value);
                     incomplete |= !known;
                     clean.Append(known ? rune.ToString() : Box);
                     break;
@@ -71,12 +76,11 @@ internal sealed class PdfType : IDisposable
     /// <param name="linesMax">The last line ends with an ellipsis when the text is longer.</param>
     public IReadOnlyList<string> Wrap(string text, PdfStyle style, float width, int linesMax)
     {
-        using var font = Font(style);
         var lines = new List<string>();
         var rest = text;
         while (rest.Length > 0)
         {
-            var fitting = Fitting(font, rest, width);
+            var fitting = Fitting(rest, style, width);
             if (fitting == rest.Length)
             {
                 lines.Add(rest);
@@ -85,7 +89,7 @@ internal sealed class PdfType : IDisposable
 
             if (lines.Count == linesMax - 1)
             {
-                lines.Add(rest[..Fitting(font, rest, width - font.MeasureText(Ellipsis.ToString()))].TrimEnd() + Ellipsis);
+                lines.Add(rest[..Fitting(rest, style, width - Width(Ellipsis.ToString(), style))].TrimEnd() + Ellipsis);
                 break;
             }
 
@@ -99,34 +103,41 @@ internal sealed class PdfType : IDisposable
 
     public void Dispose()
     {
-        _glyphs.Dispose();
         _regular.Dispose();
         _strong.Dispose();
+        foreach (var face in _others)
+        {
+            face.Dispose();
+        }
     }
 
-    /// <summary>How many characters fit into the width; never half a surrogate pair, and at least one so that wrapping ends.</summary>
-    private static int Fitting(SKFont font, string text, float width)
+    private IReadOnlyList<PdfRun> Runs(string text, PdfStyle style)
     {
-        // A name may be thousands of characters long, a line never is.
-        var end = 0;
-        var x = 0f;
-        var offered = text.AsSpan(0, Math.Min(text.Length, 400));
-        var advances = font.GetGlyphWidths(offered);
-        foreach (var advance in advances)
-        {
-            if ((x += advance) > width && end > 0)
-            {
-                break;
-            }
+        var own = style.Strong ? _strong : _regular;
+        return Ascii.IsValid(text) ? [new(text, own)] : PdfRuns.Of(text, rune => own.Has(rune) ? own : Array.Find(_others, face => face.Has(rune)) ?? own);
+    }
 
-            end += char.IsHighSurrogate(text[end]) ? 2 : 1;
-            if (end >= offered.Length)
-            {
-                break;
-            }
+    private bool IsKnown(int rune) => _regular.Has(rune) || Array.Exists(_others, face => face.Has(rune));
+
+    /// <summary>How many characters fit into the width; never part of one that is written with several, and at least one so that wrapping ends.</summary>
+    private int Fitting(string text, PdfStyle style, float width)
+    {
+        if (text.Length <= LineCharsMax && Width(text, style) <= width)
+        {
+            return text.Length;
         }
 
-        return Math.Min(end, text.Length);
+        // A name may be thousands of characters long, a line never is.
+        var offered = text[..Math.Min(text.Length, LineCharsMax)];
+        int[] ends = [.. StringInfo.ParseCombiningCharacters(offered).Skip(1), offered.Length];
+        var (fits, tooFar) = (0, ends.Length);
+        while (tooFar - fits > 1)
+        {
+            var middle = (fits + tooFar) / 2;
+            (fits, tooFar) = Width(offered[..ends[middle]], style) <= width ? (middle, tooFar) : (fits, middle);
+        }
+
+        return ends[fits];
     }
 
     private static int BreakBefore(string text, int fitting)
@@ -140,15 +151,5 @@ internal sealed class PdfType : IDisposable
         }
 
         return fitting;
-    }
-
-    private static SKTypeface Load(string file)
-    {
-        var assembly = Assembly.GetExecutingAssembly();
-        var name = $"Dvara.Server.Chargeback.Assets.{file}";
-        using var stream = assembly.GetManifestResourceStream(name)
-            ?? throw new InvalidOperationException($"The font {name} is not part of this build.");
-        using var bytes = SKData.Create(stream);
-        return SKTypeface.FromData(bytes) ?? throw new InvalidOperationException($"The font {name} cannot be read.");
     }
 }
