@@ -66,3 +66,9 @@ public readonly record struct AdminTokenId(Guid Value)
 {
     public override string ToString() => Value.ToString("D");
 }
+
+/// <summary>One cap: a limit per period on a scope. The API calls it a budget.</summary>
+public readonly record struct CapId(Guid Value)
+{
+    public override string ToString() => Value.ToString("D");
+}

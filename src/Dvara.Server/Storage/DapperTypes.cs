@@ -28,6 +28,7 @@ internal static class DapperTypes
         SqlMapper.AddTypeHandler(typeof(StatementId), new IdHandler<StatementId>(id => id.Value, value => new(value)));
         SqlMapper.AddTypeHandler(typeof(JournalId), new IdHandler<JournalId>(id => id.Value, value => new(value)));
         SqlMapper.AddTypeHandler(typeof(AdminTokenId), new IdHandler<AdminTokenId>(id => id.Value, value => new(value)));
+        SqlMapper.AddTypeHandler(typeof(CapId), new IdHandler<CapId>(id => id.Value, value => new(value)));
         return true;
     }
 

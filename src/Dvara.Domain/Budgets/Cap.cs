@@ -1,0 +1,137 @@
+using Dvara.Domain.Time;
+
+namespace Dvara.Domain.Budgets;
+
+/// <summary>How long a limit lasts. Each begins at midnight of the cap's time zone; weeks begin on Monday.</summary>
+public enum CapPeriod
+{
+    Daily,
+    Weekly,
+    Monthly,
+}
+
+/// <summary>How much of an attempt a cap must be able to pay before it is dispatched.</summary>
+public enum CapMode
+{
+    /// <summary>The most that it can cost: the limit is never exceeded.</summary>
+    Strict,
+
+    /// <summary>What such a call usually costs: the limit may be exceeded by what running calls cost beyond that.</summary>
+    Elastic,
+}
+
+/// <summary>What becomes of a call whose bound does not fit, and whose client set no output limit of its own.</summary>
+public enum Shortfall
+{
+    /// <summary>Its output limit is set to what fits.</summary>
+    Clamp,
+
+    /// <summary>It is refused.</summary>
+    Refuse,
+}
+
+/// <summary>Who answers for a cap.</summary>
+public enum CapProvenance
+{
+    /// <summary>Whoever runs the platform.</summary>
+    Platform,
+
+    /// <summary>The tenant itself, through a token narrowed to it.</summary>
+    Tenant,
+}
+
+/// <summary>A tag that a charge must carry. Keys match case-insensitively, values exactly.</summary>
+public readonly record struct CapTag(string Key, string Value);
+
+/// <summary>
+/// A limit per period on a scope: everything that the scope names must match, and what it leaves open matches all. Without any part it is
+/// the whole fleet's. Scope, period and zone never change; everything else may, without touching what has been spent.
+/// </summary>
+public sealed record Cap
+{
+    /// <summary>The largest limit, USD: sums of a period must fit the 64 bits of a row.</summary>
+    public const int LimitUsdMax = 9_000_000;
+
+    public const int SoftPctDefault = 80;
+    public const long AssumedMaxOutputTokensDefault = 16_384;
+    public const int HoldWaitMsDefault = 2_000;
+
+    public required CapId Id { get; init; }
+
+    public TenantId? TenantId { get; init; }
+
+    /// <summary>Comes with its tenant.</summary>
+    public ApiKeyId? ApiKeyId { get; init; }
+
+    public CapTag? Tag { get; init; }
+
+    /// <summary>The model as it is sent to the provider; a prefix where it ends with <c>*</c>.</summary>
+    public string? Model { get; init; }
+
+    public required string Name { get; init; }
+
+    public required CapPeriod Period { get; init; }
+
+    /// <summary>IANA id of the zone whose midnights bound the periods.</summary>
+    public string TimeZone { get; init; } = "UTC";
+
+    /// <summary>0 blocks everything.</summary>
+    public required Usd Limit { get; init; }
+
+    /// <summary>Percent of the limit, 1 to 100, at which somebody is told; null: nobody is.</summary>
+    public int? SoftPct { get; init; }
+
+    public bool Enabled { get; init; } = true;
+
+    public CapMode Mode { get; init; }
+
+    public Shortfall OnShortfall { get; init; }
+
+    /// <summary>The output limit of a call that has none, tokens; the model's own maximum where that is smaller.</summary>
+    public long AssumedMaxOutputTokens { get; init; } = AssumedMaxOutputTokensDefault;
+
+    /// <summary>How long a call waits for running ones to end, milliseconds.</summary>
+    public int HoldWaitMs { get; init; } = HoldWaitMsDefault;
+
+    public CapProvenance Provenance { get; init; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+
+    public required DateTimeOffset UpdatedAt { get; init; }
+
+    /// <summary>The period that holds <paramref name="instant"/>.</summary>
+    public TimeWindow PeriodAt(DateTimeOffset instant) => PeriodCalendar.PeriodAt(Period, TimeZone, instant);
+
+    /// <summary>Spend from which on the soft percentage is reached; null: there is none. Exact: nothing is rounded down to reach it sooner.</summary>
+    public Usd? SoftThreshold => SoftPct is { } pct ? new Usd(((Limit.PicoUsd * pct) + 99) / 100) : null;
+
+    public bool Matches(in CapScope scope) =>
+        (TenantId is not { } tenant || tenant == scope.TenantId)
+        && (ApiKeyId is not { } key || key == scope.ApiKeyId)
+        && (Model is not { } model || IsModel(model, scope.Model))
+        && (Tag is not { } tag || IsTagged(tag, scope.Tags));
+
+    private static bool IsModel(string pattern, string model) =>
+        pattern.EndsWith('*') ? model.AsSpan().StartsWith(pattern.AsSpan(0, pattern.Length - 1), StringComparison.Ordinal) : model == pattern;
+
+    private static bool IsTagged(in CapTag wanted, IReadOnlyDictionary<string, string> tags)
+    {
+        if (tags.TryGetValue(wanted.Key, out var exact))
+        {
+            return exact == wanted.Value;
+        }
+
+        foreach (var (key, value) in tags)
+        {
+            if (key.Equals(wanted.Key, StringComparison.OrdinalIgnoreCase))
+            {
+                return value == wanted.Value;
+            }
+        }
+
+        return false;
+    }
+}
+
+/// <summary>What of an attempt decides which caps it falls under.</summary>
+public readonly record struct CapScope(TenantId TenantId, ApiKeyId ApiKeyId, string Model, IReadOnlyDictionary<string, string> Tags);

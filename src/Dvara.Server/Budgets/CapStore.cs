@@ -1,0 +1,104 @@
+using System.Data.Common;
+using Dapper;
+using Dvara.Domain;
+using Dvara.Domain.Budgets;
+using Dvara.Server.Hosting;
+
+namespace Dvara.Server.Budgets;
+
+/// <summary>The SQL of caps.</summary>
+internal static class CapStore
+{
+    /// <summary>The topic of <c>ChangeFeed</c> on which every change of a cap is announced; the subject is its id.</summary>
+    public const string ChangeTopic = "caps";
+
+    private const string Columns = """
+        SELECT id, tenant_id AS tenantId, api_key_id AS apiKeyId, tag_key AS tagKey, tag_value AS tagValue, model, name, period,
+            time_zone AS timeZone, limit_pico_usd AS limitUsd, soft_limit_pct AS softPct, enabled, mode, on_shortfall AS onShortfall,
+            assumed_max_output_tokens AS assumedMaxOutputTokens, hold_wait_ms AS holdWaitMs, provenance, created_at_ms AS createdAt,
+            updated_at_ms AS updatedAt
+        FROM caps
+        """;
+
+    private const string ReadAllSql = Columns + " WHERE deleted_at_ms IS NULL";
+
+    private const string ReadGenerationSql = "SELECT value FROM cap_generation";
+
+    /// <summary>Every cap, with the generation that they are. Generation first: caps that are newer than it are read again, older ones never kept.</summary>
+    public static async Task<CapBook> ReadBookAsync(DbConnection connection, DbTransaction? transaction = null)
+    {
+        var generation = await ReadGenerationAsync(connection, transaction);
+        var rows = await connection.QueryAsync<Row>(ReadAllSql, transaction: transaction);
+        return new(generation, rows.Select(row => row.ToCap()));
+    }
+
+    public static Task<long> ReadGenerationAsync(DbConnection connection, DbTransaction? transaction = null) =>
+        connection.QuerySingleAsync<long>(ReadGenerationSql, transaction: transaction);
+
+    private sealed class Row
+    {
+        public CapId Id { get; init; }
+
+        public TenantId? TenantId { get; init; }
+
+        public ApiKeyId? ApiKeyId { get; init; }
+
+        public string? TagKey { get; init; }
+
+        public string? TagValue { get; init; }
+
+        public string? Model { get; init; }
+
+        public string Name { get; init; } = "";
+
+        public string Period { get; init; } = "";
+
+        public string TimeZone { get; init; } = "";
+
+        public Usd LimitUsd { get; init; }
+
+        public long? SoftPct { get; init; }
+
+        public long Enabled { get; init; }
+
+        public string Mode { get; init; } = "";
+
+        public string OnShortfall { get; init; } = "";
+
+        public long AssumedMaxOutputTokens { get; init; }
+
+        public long HoldWaitMs { get; init; }
+
+        public string Provenance { get; init; } = "";
+
+        public DateTimeOffset CreatedAt { get; init; }
+
+        public DateTimeOffset UpdatedAt { get; init; }
+
+        public Cap ToCap() => new()
+        {
+            Id = Id,
+            TenantId = TenantId,
+            ApiKeyId = ApiKeyId,
+            Tag = TagKey is null ? null : new CapTag(TagKey, TagValue!),
+            Model = Model,
+            Name = Name,
+            Period = Known<CapPeriod>(Period),
+            TimeZone = TimeZone,
+            Limit = LimitUsd,
+            SoftPct = (int?)SoftPct,
+            Enabled = Enabled == 1,
+            Mode = Known<CapMode>(Mode),
+            OnShortfall = Known<Shortfall>(OnShortfall),
+            AssumedMaxOutputTokens = AssumedMaxOutputTokens,
+            HoldWaitMs = (int)HoldWaitMs,
+            Provenance = Known<CapProvenance>(Provenance),
+            CreatedAt = CreatedAt,
+            UpdatedAt = UpdatedAt,
+        };
+
+        private T Known<T>(string name)
+            where T : struct, Enum =>
+            ContractNames.Parse<T>(name) ?? throw new InvalidOperationException($"Cap {Id} has the {typeof(T).Name} {name}, which this version does not know.");
+    }
+}
