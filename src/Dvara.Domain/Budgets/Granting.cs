@@ -11,7 +11,7 @@ public readonly record struct LeaseAsk
     /// <summary>The part of <see cref="Used"/> that is spent or exposed: what stays when all open holds end in nothing.</summary>
     public required Usd Spent { get; init; }
 
-    /// <summary>What the asker keeps in any case. <see cref="Used"/>: what is free of its lease may be taken back.</summary>
+    /// <summary>What the asker keeps in any case: its lease; or <see cref="Used"/> alone, where what is free of it may be taken back.</summary>
     public required Usd Keep { get; init; }
 
     /// <summary>One attempt's hold; zero: nothing is asked for, something is given back or fetched ahead.</summary>
@@ -88,9 +88,8 @@ public static class Granting
 
         var hold = Min(ask.Need, room);
         var ahead = Ahead(ask, room - hold, standing.Others);
-        // What it holds already stays, unless the limit says otherwise.
-        var kept = Min(ask.Keep - used, room);
-        return new(GrantOutcome.Granted, used + Max(Max(hold + ahead, kept), Usd.Zero), spent);
+        // It may be holding from what it keeps at this very moment: that stays, whatever the limit says by now.
+        return new(GrantOutcome.Granted, Max(used + Max(hold + ahead, Usd.Zero), ask.Keep), spent);
     }
 
     private static Usd Ahead(in LeaseAsk ask, Usd room, int others)

@@ -105,7 +105,10 @@ public sealed class Slice
     /// <param name="seq">The charge's place in the journal.</param>
     public void Expose(Usd hold, long seq) => End(hold, new Pending(seq, hold.PicoUsd));
 
-    /// <summary>Begins an ask. Until <see cref="Apply"/> or <see cref="Abandon"/> nothing more is held, where it may take free money back.</summary>
+    /// <summary>
+    /// Begins an ask. Where it may take free money back, that is given up until an answer comes, be it of a later ask: one whose answer was
+    /// lost may still be acted upon, until the database has answered a later one.
+    /// </summary>
     /// <param name="mayLower">True: what is free may be taken back.</param>
     public (Usd Used, Usd Spent, Usd Granted) Ask(bool mayLower)
     {
@@ -150,15 +153,6 @@ public sealed class Slice
             }
 
             _usableUntil = usableUntil;
-        }
-    }
-
-    /// <summary>The ask that is under way has no answer; what was granted is learnt when the lease is next read.</summary>
-    public void Abandon()
-    {
-        lock (_gate)
-        {
-            _asking = false;
         }
     }
 

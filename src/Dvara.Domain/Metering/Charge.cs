@@ -70,8 +70,16 @@ public sealed record Intent
     /// <summary>Estimated input tokens: the lower bound of an attempt whose outcome stays unknown.</summary>
     public long? EstimatedInputTokens { get; init; }
 
+    /// <summary>What was set aside for it, of each cap that it fell under; null: it fell under none.</summary>
+    public IReadOnlyList<CapHold>? Holds { get; init; }
+
     public static readonly IReadOnlyDictionary<string, string> NoTags = new Dictionary<string, string>(0);
 }
+
+/// <summary>Money set aside in a cap for one attempt.</summary>
+/// <param name="Cap">The cap.</param>
+/// <param name="PicoUsd">The most that the attempt can cost, as far as was known before it; 1e-12 USD.</param>
+public readonly record struct CapHold(CapId Cap, long PicoUsd);
 
 /// <summary>One priced attempt: the ledger's row. A correction is another row of the same attempt with signed deltas.</summary>
 public sealed record Charge

@@ -25,6 +25,12 @@ internal static class AuditTypes
     public const string AdminTokenCreated = "ADMIN_TOKEN_CREATED";
     public const string AdminTokenDeleted = "ADMIN_TOKEN_DELETED";
 
+    /// <summary>A budget's spend has reached its soft percentage; once per period and arm.</summary>
+    public const string BudgetCapSoft = "BUDGET_CAP_SOFT";
+
+    /// <summary>A budget's spend has reached its limit, or a call was refused for good; once per period and arm.</summary>
+    public const string BudgetCapHard = "BUDGET_CAP_HARD";
+
     public const string PricingUpdated = "PRICING_UPDATED";
 
     public const string ChargebackGenerated = "CHARGEBACK_GENERATED";
@@ -35,6 +41,6 @@ internal static class AuditTypes
     public static readonly IReadOnlyList<string> All =
     [
         GatewayRequest, GatewayResponse, RequestsLost, TenantCreated, TenantUpdated, TenantClosed, ApiKeyCreated, ApiKeyImported, ApiKeyUpdated,
-        ApiKeyRevoked, ApiKeyRotated, AdminTokenCreated, AdminTokenDeleted, PricingUpdated, ChargebackGenerated, ChargebackFailed,
+        ApiKeyRevoked, ApiKeyRotated, AdminTokenCreated, AdminTokenDeleted, BudgetCapSoft, BudgetCapHard, PricingUpdated, ChargebackGenerated, ChargebackFailed,
     ];
 }

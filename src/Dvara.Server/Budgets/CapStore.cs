@@ -22,6 +22,8 @@ internal static class CapStore
 
     private const string ReadAllSql = Columns + " WHERE deleted_at_ms IS NULL";
 
+    private const string FindInForceSql = Columns + " WHERE id = @id AND deleted_at_ms IS NULL AND enabled = 1";
+
     private const string ReadGenerationSql = "SELECT value FROM cap_generation";
 
     /// <summary>Every cap, with the generation that they are. Generation first: caps that are newer than it are read again, older ones never kept.</summary>
@@ -34,6 +36,11 @@ internal static class CapStore
 
     public static Task<long> ReadGenerationAsync(DbConnection connection, DbTransaction? transaction = null) =>
         connection.QuerySingleAsync<long>(ReadGenerationSql, transaction: transaction);
+
+    /// <summary>The cap, unless it is deleted or disabled; nobody changes it before the transaction ends.</summary>
+    public static async Task<Cap?> FindInForceAsync(DbTransaction transaction, CapId id, bool isCluster) =>
+        (await transaction.Connection!.QuerySingleOrDefaultAsync<Row>(
+            isCluster ? FindInForceSql + " FOR SHARE" : FindInForceSql, new { id }, transaction))?.ToCap();
 
     private sealed class Row
     {

@@ -12,7 +12,7 @@ namespace Dvara.Server.Gateway;
 /// <remarks>
 /// <code>
 /// client ── (1) key ── (2) read ── (3) hold ── (4) intent ── (5) forward ────────── provider
-///           └──────── Admission ────────┘      └─ Dispatcher, Attempt ─┘                │
+///           └─── Admission ───┘   BudgetGate   └─ Dispatcher, Attempt ─┘                │
 /// client ── (8) end ── (7) settle ── (6) rate ── bytes, metered ────────────────────────┘
 ///           └──────── MeteredStream / AnswerTransformer ────────┘     (9) ship: Metering
 /// </code>
@@ -37,10 +37,11 @@ internal sealed class Conductor(Admission admission, Dispatcher dispatcher, Requ
             (call, model, error) = await admission.ReadAsync(httpContext, caller!, endpoint);
         }
 
+        var attempted = false;
         if (error is null)
         {
-            // :: Steps 4 to 8; what was noted in the journal has its row in the ledger.
-            error = await dispatcher.SendAsync(httpContext, call!);
+            // :: Steps 3 to 8
+            (error, attempted) = await dispatcher.SendAsync(httpContext, call!);
         }
 
         if (error is null)
@@ -48,7 +49,8 @@ internal sealed class Conductor(Admission admission, Dispatcher dispatcher, Requ
             return;
         }
 
-        if (caller is not null && (call is null || error == GatewayErrors.LedgerUnavailable))
+        // What was noted in the journal has its row in the ledger.
+        if (caller is not null && !attempted)
         {
             var request = RequestIdMiddleware.Of(httpContext);
             requests.Record(request, new(caller.TenantId), new(caller.KeyId), endpoint.Path(), model, error.Status, error.Code);

@@ -41,6 +41,9 @@ internal static class GatewayErrors
     public static readonly ApiError LedgerUnavailable = new(503, "server_error", "ledger_unavailable",
         "Usage cannot be recorded at the moment, so nothing was sent to the provider. Try again.");
 
+    public static readonly ApiError BudgetUnavailable = new(503, "server_error", "ledger_unavailable",
+        "Nobody can say at the moment what is left of a budget that covers this call, so nothing was sent to the provider. Try again.");
+
     public static readonly ApiError KeysUnavailable = new(503, "server_error", "ledger_unavailable",
         "The API key cannot be looked up at the moment. Try again.");
 
@@ -67,6 +70,11 @@ internal static class GatewayErrors
     public static ApiError UnpricedModel(string provider, string model) =>
         new(403, Permission, "unpriced_model",
             $"There is no price for {Quote(model)} of {provider}, and the tenant's policy is to block such calls. Add one with POST /v1/admin/pricing.")
+        { Param = "model" };
+
+    public static ApiError UnpricedUnderCap(string provider, string model) =>
+        new(403, Permission, "unpriced_model",
+            $"A budget covers this call, and there is no price for {Quote(model)} nor for any other model of {provider} to hold it to. Add one with POST /v1/admin/pricing.")
         { Param = "model" };
 
     public static ApiError ModelNotFound(string model) =>

@@ -15,6 +15,8 @@ internal static class GatewayServiceCollectionExtensions
         services.AddSingleton<DrainGate>();
         services.AddSingleton<LoopMark>();
         services.AddSingleton<Admission>();
+        services.AddSingleton<Bounds>();
+        services.AddSingleton<BudgetRefusals>();
         services.AddSingleton<Attempts>();
         services.AddSingleton<Dispatcher>();
         services.AddSingleton<Conductor>();

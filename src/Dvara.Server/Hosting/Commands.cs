@@ -1,4 +1,5 @@
 using System.Runtime.ExceptionServices;
+using Dvara.Server.Budgets;
 using Dvara.Server.Metering;
 using Dvara.Server.Storage;
 using Microsoft.AspNetCore.Connections;
@@ -101,7 +102,7 @@ internal static class Commands
 
         using var logging = LoggerFactory.Create(logger => logger.AddSimpleConsole().SetMinimumLevel(LogLevel.Warning));
         await using var pools = new PostgresPools(postgres);
-        await Console.Out.WriteLineAsync(await JournalShipment.RunAsync(pools, folder, adopt, logging, CancellationToken.None));
+        await Console.Out.WriteLineAsync(await JournalShipment.RunAsync(pools, folder, adopt, [new BudgetLedger(new CapBookState(), TimeProvider.System)], logging, CancellationToken.None));
     }
 
     /// <returns>The message for an operator, or null for a fault of ours, which keeps its stack trace.</returns>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Dvara.Server.Budgets;
 using Dvara.Server.Gateway;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Metering;
@@ -66,6 +67,9 @@ internal sealed record DvaraSettings
     /// <summary>Bounds of the data plane (<c>Dvara:Gateway:*</c>).</summary>
     public GatewayOptions Gateway { get; init; } = new();
 
+    /// <summary>How caps refuse (<c>Dvara:Budgets:*</c>).</summary>
+    public BudgetOptions Budgets { get; init; } = new();
+
     /// <summary>Where it listens.</summary>
     public required ListenerSettings Listeners { get; init; }
 
@@ -105,6 +109,7 @@ internal sealed record DvaraSettings
             Acknowledge = ReadAcknowledge(configuration["Dvara:Metering:Acknowledge"], problems),
             Providers = ProviderSettings.Read(configuration, listeners.Ports, problems),
             Gateway = GatewayOptions.Read(configuration, problems),
+            Budgets = BudgetOptions.Read(configuration, problems),
             Listeners = listeners,
             LeaveSeconds = ReadNumber(configuration, "Dvara:Hosting:LeaveSeconds", string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]) ? 0 : 5, 0, 300, problems),
             StopSeconds = ReadNumber(configuration, "Dvara:Hosting:StopSeconds", string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]) ? 30 : 600, 0, 3600, problems),

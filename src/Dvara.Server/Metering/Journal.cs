@@ -119,9 +119,10 @@ internal sealed class Journal : IDisposable
     }
 
     /// <summary>(7) The attempt's end, or a correction of one. Never cancelled: the money is spent. Outlasts a full disk.</summary>
+    /// <returns>The charge's place.</returns>
     /// <exception cref="InvalidOperationException">The attempt was never noted, or has its charge already.</exception>
     /// <exception cref="JournalUnavailableException">The process is ending; the next one will call the attempt unresolved.</exception>
-    public Task SettleAsync(Charge charge)
+    public Task<long> SettleAsync(Charge charge)
     {
         OpenAttempt? attempt = null;
         if (charge.Revision == 0 && (!_open.TryGetValue(charge.Intent.AttemptId, out attempt) || !attempt.TryEnd()))
@@ -130,7 +131,7 @@ internal sealed class Journal : IDisposable
         }
 
         var write = new ChargeWrite(this, attempt, charge);
-        return _writer.TryQueue(write) ? write.Task : Task.FromException(Closed());
+        return _writer.TryQueue(write) ? write.PlacedAsync() : Task.FromException<long>(Closed());
     }
 
     /// <summary>
@@ -248,6 +249,12 @@ internal sealed class Journal : IDisposable
         private DateTimeOffset _at;
 
         public override bool MustSucceed => true;
+
+        public async Task<long> PlacedAsync()
+        {
+            await Task;
+            return _seq;
+        }
 
         public override void Write(JournalStore store, long seq, DateTimeOffset now)
         {

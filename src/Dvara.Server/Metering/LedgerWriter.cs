@@ -65,6 +65,9 @@ internal sealed partial class LedgerWriter(
     /// <summary>Attempts that the last process had left without a charge.</summary>
     public int LeftOpen { get; private set; }
 
+    /// <summary>Counts the processes that have opened the journal; this one's, once it has.</summary>
+    public long Epoch => _epoch;
+
     /// <summary>When it ends, every charge that was durable at the call is in the ledger, or put aside.</summary>
     /// <exception cref="OperationCanceledException">The wait was given up; the shipping goes on.</exception>
     public async Task FlushAsync(CancellationToken cancellationToken)

@@ -1,0 +1,94 @@
+using System.Data.Common;
+using Dapper;
+using Dvara.Domain;
+using Dvara.Domain.Budgets;
+using Dvara.Domain.Time;
+using Dvara.Server.Audit;
+using Dvara.Server.Hosting;
+
+namespace Dvara.Server.Budgets;
+
+/// <summary>
+/// Tells once per cap, period, threshold and arm that a threshold was reached: an audit event and a row of the outbox, in the transaction
+/// that found it.
+/// </summary>
+internal static class CapEvents
+{
+    private const string ReadStandingSql = """
+        SELECT p.soft_arm AS softArm, p.hard_arm AS hardArm, p.baseline_pico_usd AS baseline,
+            coalesce((SELECT sum(l.settled_pico_usd) FROM leases l WHERE l.cap_id = p.cap_id AND l.start_ms = p.start_ms), 0) AS settled,
+            (SELECT t.name FROM tenants t WHERE t.id = @tenant) AS tenantName
+        FROM cap_periods p WHERE p.cap_id = @cap AND p.start_ms = @start
+        """;
+
+    private const string InsertEventSql = """
+        INSERT INTO cap_events (cap_id, start_ms, threshold, arm, event_id) VALUES (@cap, @start, @threshold, @arm, @id)
+        ON CONFLICT (cap_id, start_ms, threshold, arm) DO NOTHING
+        """;
+
+    private const string InsertOutboxSql = """
+        INSERT INTO outbox (id, type, tenant_id, payload, created_ms) VALUES (@id, @type, @tenant, @payload, @now)
+        """;
+
+    /// <summary>Tells what is due and has not been told.</summary>
+    /// <param name="transaction">The one that charged, or refused.</param>
+    /// <param name="cap">The cap in force.</param>
+    /// <param name="period">Its period.</param>
+    /// <param name="refused">True: a call was refused for good, so the limit counts as reached.</param>
+    /// <param name="now">Now.</param>
+    public static async Task TellAsync(DbTransaction transaction, Cap cap, TimeWindow period, bool refused, DateTimeOffset now)
+    {
+        var standing = await transaction.Connection!.QuerySingleAsync<Standing>(
+            ReadStandingSql, new { cap = cap.Id, start = period.From, tenant = cap.TenantId }, transaction);
+        var spent = standing.Baseline + standing.Settled;
+        var isHard = refused || spent >= cap.Limit;
+        if (cap.SoftThreshold is { } soft && (isHard || spent >= soft))
+        {
+            await TellAsync(AuditTypes.BudgetCapSoft, "SOFT", standing.SoftArm);
+        }
+
+        if (isHard)
+        {
+            await TellAsync(AuditTypes.BudgetCapHard, "HARD", standing.HardArm);
+        }
+
+        async Task TellAsync(string type, string threshold, long arm)
+        {
+            var told = AuditEvent.Of(now, type, cap.TenantId, "system", null, new
+            {
+                budgetId = cap.Id,
+                cap.Name,
+                tenantId = cap.TenantId,
+                standing.TenantName,
+                scope = cap.ScopeName(),
+                period = cap.Period.ContractName(),
+                limitUsd = cap.Limit,
+                spentUsd = spent,
+                usedPct = cap.UsedPct(spent),
+                softLimitPct = cap.SoftPct,
+                periodStart = period.From,
+                resetsAt = period.To,
+            });
+            var key = new { cap = cap.Id, start = period.From, threshold, arm, id = told.Id };
+            if (await transaction.Connection!.ExecuteAsync(InsertEventSql, key, transaction) == 1)
+            {
+                await AuditTrail.AppendAsync(transaction, told);
+                await transaction.Connection!.ExecuteAsync(
+                    InsertOutboxSql, new { id = told.Id, type, tenant = cap.TenantId, payload = told.Payload, now }, transaction);
+            }
+        }
+    }
+
+    private sealed class Standing
+    {
+        public long SoftArm { get; init; }
+
+        public long HardArm { get; init; }
+
+        public Usd Baseline { get; init; }
+
+        public Usd Settled { get; init; }
+
+        public string? TenantName { get; init; }
+    }
+}
