@@ -41,7 +41,7 @@ internal sealed class BudgetGate(
             return new(HoldDecision.Refuse(HoldRefusal.Unpriced));
         }
 
-        var terms = Terms.Of(request, bound, matching);
+        var terms = Terms.Of(request, bound, CapsOf(matching));
         return TryHold(request, terms, matching, at) is { } hold
             ? new(new HoldDecision(hold, null, null))
             : WaitAsync(request, terms, matching, cancellationToken);
@@ -177,7 +177,7 @@ internal sealed class BudgetGate(
                 if (!isTight)
                 {
                     isTight = true;
-                    var tighter = Terms.Of(request, request.Tighter!(), matching);
+                    var tighter = Terms.Of(request, request.Tighter!(), CapsOf(matching));
                     terms = WithinCeiling(request, tighter) ?? terms;
                     continue;
                 }
@@ -290,6 +290,8 @@ internal sealed class BudgetGate(
 
         return renewed;
     }
+
+    private static Cap[] CapsOf(CapLease[] matching) => Array.ConvertAll(matching, lease => lease.Cap);
 
     private static Terms? WithinCeiling(HoldRequest request, Terms terms) => request.PerCallMax is { } most ? terms.Within(most) : terms;
 

@@ -17,6 +17,7 @@ internal static class BudgetsServiceCollectionExtensions
         services.AddSingleton<LeaseAsker>();
         services.AddSingleton<UsualCosts>();
         services.AddSingleton<BudgetGate>();
+        services.AddSingleton<BudgetsOfKey>();
         services.AddHostedService<LeaseWatch>();
         return services;
     }

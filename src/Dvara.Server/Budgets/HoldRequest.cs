@@ -11,6 +11,9 @@ internal sealed record HoldRequest
     /// <summary>The most that it can cost; null: no price is known, neither of the model nor of anything else of its provider.</summary>
     public required AttemptBound? Bound { get; init; }
 
+    /// <summary>False: the model itself has no price, and its bound is the dearest of its provider's.</summary>
+    public required bool IsPriced { get; init; }
+
     /// <summary>A smaller bound that costs more to work out, asked for where <see cref="Bound"/> does not fit; null: there is none.</summary>
     public Func<AttemptBound>? Tighter { get; init; }
 

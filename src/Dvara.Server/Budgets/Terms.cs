@@ -10,7 +10,7 @@ namespace Dvara.Server.Budgets;
 /// <param name="SentLimit">The limit that must be sent, tokens per answer; null: the client's own holds.</param>
 internal readonly record struct Terms(AttemptBound Bound, Usd Full, Usd Least, long? SentLimit)
 {
-    public static Terms Of(HoldRequest request, AttemptBound bound, CapLease[] matching)
+    public static Terms Of(HoldRequest request, AttemptBound bound, IReadOnlyList<Cap> matching)
     {
         if (request.OutputLimit is { } own)
         {
@@ -18,9 +18,9 @@ internal readonly record struct Terms(AttemptBound Bound, Usd Full, Usd Least, l
             return new(bound, full, full, null);
         }
 
-        var assumed = matching.Length == 0 ? Cap.AssumedMaxOutputTokensDefault : matching.Min(lease => lease.Cap.AssumedMaxOutputTokens);
+        var assumed = matching.Count == 0 ? Cap.AssumedMaxOutputTokensDefault : matching.Min(cap => cap.AssumedMaxOutputTokens);
         var limit = Math.Min(assumed, request.OutputMax ?? long.MaxValue);
-        var mayCut = Array.TrueForAll(matching, lease => lease.Cap.OnShortfall == Shortfall.Clamp);
+        var mayCut = matching.All(cap => cap.OnShortfall == Shortfall.Clamp);
         return new(bound, bound.With(limit), bound.With(mayCut ? Math.Min(limit, BudgetGate.ClampMin) : limit), limit);
     }
 

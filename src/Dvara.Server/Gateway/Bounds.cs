@@ -35,6 +35,7 @@ internal sealed class Bounds(PriceBookState prices, TimeProvider clock)
         {
             Scope = new(tenant, new(call.Caller.KeyId), call.Route.Model, call.Tags),
             Bound = rates is null ? null : AttemptBound.Of(rates, bound.InputTokens, choices),
+            IsPriced = price is not null,
             // Other vocabularies than OpenAI's may count more than we do; bytes bound them all.
             Tighter = rates is not null && provider == ProviderNames.OpenAi ? () => AttemptBound.Of(rates, CountedInput(call, bound), choices) : null,
             OutputLimit = call.Endpoint == Endpoint.Embeddings ? 0 : isWhole ? bound.OutputTokens : call.Facts.OutputLimit,

@@ -13,7 +13,7 @@ namespace Dvara.Server.Gateway;
 /// Sends an admitted call to its provider and sees every attempt to its charge. Fails closed: without a hold and a durable intent nothing leaves.
 /// </summary>
 internal sealed class Dispatcher(
-    IHttpForwarder forwarder, BudgetGate gate, Bounds bounds, BudgetRefusals refusals, Attempts attempts, DrainGate drains, GatewayOptions options,
+    IHttpForwarder forwarder, BudgetGate gate, Bounds bounds, HoldRefusals refusals, Attempts attempts, DrainGate drains, GatewayOptions options,
     LoopMark loop, TimeProvider clock)
 {
     /// <summary>The forwarder's own timer is out of the way: silence is bounded where the error event can still be sent.</summary>

@@ -16,7 +16,8 @@ internal static class GatewayServiceCollectionExtensions
         services.AddSingleton<LoopMark>();
         services.AddSingleton<Admission>();
         services.AddSingleton<Bounds>();
-        services.AddSingleton<BudgetRefusals>();
+        services.AddSingleton<BudgetView>();
+        services.AddSingleton<HoldRefusals>();
         services.AddSingleton<Attempts>();
         services.AddSingleton<Dispatcher>();
         services.AddSingleton<Conductor>();

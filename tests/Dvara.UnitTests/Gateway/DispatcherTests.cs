@@ -192,7 +192,7 @@ public sealed class DispatcherTests : IAsyncLifetime
         using var forwarder = new ScriptedForwarder(status, mediaType, answer, encoding);
         var options = new GatewayOptions();
         var dispatcher = new Dispatcher(
-            forwarder, NewGate(), new Bounds(_folder.Prices, _folder.Clock), new BudgetRefusals(new BudgetOptions()), NewAttempts(), new DrainGate(options), options, new LoopMark(new MasterKey(new byte[32])), _folder.Clock);
+            forwarder, NewGate(), new Bounds(_folder.Prices, _folder.Clock), new HoldRefusals(new BudgetOptions()), NewAttempts(), new DrainGate(options), options, new LoopMark(new MasterKey(new byte[32])), _folder.Clock);
         var httpContext = new DefaultHttpContext();
         httpContext.Request.Method = HttpMethods.Post;
         return (await dispatcher.SendAsync(httpContext, call)).Error;

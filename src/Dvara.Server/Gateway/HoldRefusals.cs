@@ -7,7 +7,7 @@ using Dvara.Server.Hosting.AdminApi;
 namespace Dvara.Server.Gateway;
 
 /// <summary>What a caller is told where no money could be set aside. Of a cap without a tenant it learns neither name nor amount.</summary>
-internal sealed class BudgetRefusals(BudgetOptions options)
+internal sealed class HoldRefusals(BudgetOptions options)
 {
     private const string Type = "budget_exceeded";
 
