@@ -45,24 +45,25 @@ internal sealed partial class LeaseAsker(
             return null;
         }
 
-        var (used, spent, granted) = lease.Slice.Ask(mayLower);
+        var number = (ledger.Epoch << NumberBits) + Interlocked.Increment(ref _asked);
+        var (used, spent, keep) = lease.Slice.Ask(number, mayLower);
         var answer = await AnswerAsync(lease.Cap, new()
         {
             Cap = lease.Cap.Id.Value,
             Start = lease.Period.From,
             End = lease.Period.To,
             Journal = journal.Id.Value,
-            Number = (ledger.Epoch << NumberBits) + Interlocked.Increment(ref _asked),
+            Number = number,
             Used = Row(used),
             Spent = Row(spent),
-            Keep = Row(mayLower ? used : granted),
+            Keep = Row(keep),
             Need = Row(need),
             Least = Row(least),
             Ahead = Row(ahead),
         });
         if (answer is { IsInForce: true })
         {
-            lease.Slice.Apply(answer.State, UsableUntil(), isAnswer: true);
+            lease.Slice.Apply(answer.State, answer.IsCovered ? UsableUntil() : Slice.Never, isAnswer: true);
             lease.Known = new(Usd.FromPico(answer.Limit), Usd.FromPico(answer.Spent));
             if (answer.Outcome == GrantOutcome.Granted)
             {

@@ -109,7 +109,8 @@ internal static class LeaseStore
     /// <param name="number">The ask's number.</param>
     /// <param name="ask">What is asked.</param>
     /// <param name="now">Now.</param>
-    public static async Task<(LeaseState State, Grant Grant)> GrantAsync(
+    /// <returns>The lease, how the ask ended, and whether the limit covers all that is granted.</returns>
+    public static async Task<(LeaseState State, Grant Grant, bool IsCovered)> GrantAsync(
         DbTransaction transaction, bool isCluster, Cap cap, LeaseKey key, DateTimeOffset end, long number, LeaseAsk ask, DateTimeOffset now)
     {
         var connection = transaction.Connection!;
@@ -129,7 +130,7 @@ internal static class LeaseStore
 
         var own = rows.Find(row => row.Journal == key.Journal) ?? new Row { ShippedThrough = rows[0].ShippedThrough };
         var others = rows.Where(row => row.Journal is { } journal && journal != key.Journal).ToList();
-        var grant = Granting.Decide(ask, new CapStanding
+        var standing = new CapStanding
         {
             Limit = cap.Limit,
             Baseline = baseline!.Value,
@@ -137,11 +138,12 @@ internal static class LeaseStore
             OthersSpent = Sum(others, row => row.Spent),
             OwnSpent = own.Spent,
             Others = others.Count(row => row.Granted > row.Spent),
-        });
+        };
+        var grant = Granting.Decide(ask, standing);
         if (own.Number >= number)
         {
             // Answered before; the lease may have changed since.
-            return (own.State, grant with { Granted = own.Granted });
+            return (own.State, grant, standing.Covers(own.Granted));
         }
 
         await connection.ExecuteAsync(
@@ -151,7 +153,7 @@ internal static class LeaseStore
             await connection.ExecuteAsync(NoteShortSql, period, transaction);
         }
 
-        return (own.State with { Granted = grant.Granted, Number = number }, grant);
+        return (own.State with { Granted = grant.Granted, Number = number }, grant, standing.Covers(grant.Granted));
 
         Task<Usd?> LockPeriodAsync() =>
             connection.QuerySingleOrDefaultAsync<Usd?>(isCluster ? LockPeriodSql + " FOR UPDATE" : LockPeriodSql, period, transaction);

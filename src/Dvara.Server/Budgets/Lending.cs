@@ -32,7 +32,7 @@ internal sealed class Lending(Database database, TimeProvider clock)
         }
 
         var now = clock.GetUtcNow();
-        var (state, grant) = await LeaseStore.GrantAsync(
+        var (state, grant, isCovered) = await LeaseStore.GrantAsync(
             transaction, database.IsCluster, cap, question.Key, question.End, question.Number, question.Ask, now);
         if (grant.Outcome == GrantOutcome.Exhausted)
         {
@@ -49,6 +49,7 @@ internal sealed class Lending(Database database, TimeProvider clock)
             ShippedThrough = state.ShippedThrough,
             Spent = (long)Int128.Min(grant.Spent.PicoUsd, long.MaxValue),
             Limit = cap.Limit.ToRowPicoUsd(),
+            IsCovered = isCovered,
         };
     }
 }
