@@ -27,6 +27,16 @@ internal static class AuditTypes
 
     public const string PricingUpdated = "PRICING_UPDATED";
 
+    public const string BudgetCreated = "BUDGET_CREATED";
+    public const string BudgetUpdated = "BUDGET_UPDATED";
+    public const string BudgetDeleted = "BUDGET_DELETED";
+
+    /// <summary>A budget's soft percentage is reached.</summary>
+    public const string BudgetCapSoft = "BUDGET_CAP_SOFT";
+
+    /// <summary>A budget's limit is reached, or a call was refused for it.</summary>
+    public const string BudgetCapHard = "BUDGET_CAP_HARD";
+
     public const string ChargebackGenerated = "CHARGEBACK_GENERATED";
 
     /// <summary>A statement was ordered whose figures could not be put together.</summary>
@@ -35,6 +45,7 @@ internal static class AuditTypes
     public static readonly IReadOnlyList<string> All =
     [
         GatewayRequest, GatewayResponse, RequestsLost, TenantCreated, TenantUpdated, TenantClosed, ApiKeyCreated, ApiKeyImported, ApiKeyUpdated,
-        ApiKeyRevoked, ApiKeyRotated, AdminTokenCreated, AdminTokenDeleted, PricingUpdated, ChargebackGenerated, ChargebackFailed,
+        ApiKeyRevoked, ApiKeyRotated, AdminTokenCreated, AdminTokenDeleted, PricingUpdated, BudgetCreated, BudgetUpdated,
+        BudgetDeleted, BudgetCapSoft, BudgetCapHard, ChargebackGenerated, ChargebackFailed,
     ];
 }

@@ -1,6 +1,7 @@
 using Dvara.Server.AdminTokens;
 using Dvara.Server.ApiKeys;
 using Dvara.Server.Audit;
+using Dvara.Server.Budgets;
 using Dvara.Server.Chargeback;
 using Dvara.Server.Costs;
 using Dvara.Server.Gateway;
@@ -97,6 +98,7 @@ internal static class DvaraHost
         services.AddApiKeys();
         services.AddPricing();
         services.AddMetering();
+        services.AddBudgets();
         services.AddCosts();
         services.AddChargeback();
         services.AddGateway();
@@ -114,6 +116,7 @@ internal static class DvaraHost
         app.MapApiKeys();
         app.MapPricing();
         app.MapMetering();
+        app.MapBudgets();
         app.MapCosts();
         app.MapChargeback();
         if (role != NodeRole.Silo)
