@@ -25,13 +25,17 @@ internal static class AuditTypes
     public const string AdminTokenCreated = "ADMIN_TOKEN_CREATED";
     public const string AdminTokenDeleted = "ADMIN_TOKEN_DELETED";
 
+    public const string PricingUpdated = "PRICING_UPDATED";
+
+    public const string BudgetCreated = "BUDGET_CREATED";
+    public const string BudgetUpdated = "BUDGET_UPDATED";
+    public const string BudgetDeleted = "BUDGET_DELETED";
+
     /// <summary>A budget's spend has reached its soft percentage; once per period and arm.</summary>
     public const string BudgetCapSoft = "BUDGET_CAP_SOFT";
 
     /// <summary>A budget's spend has reached its limit, or a call was refused for good; once per period and arm.</summary>
     public const string BudgetCapHard = "BUDGET_CAP_HARD";
-
-    public const string PricingUpdated = "PRICING_UPDATED";
 
     public const string ChargebackGenerated = "CHARGEBACK_GENERATED";
 
@@ -41,6 +45,7 @@ internal static class AuditTypes
     public static readonly IReadOnlyList<string> All =
     [
         GatewayRequest, GatewayResponse, RequestsLost, TenantCreated, TenantUpdated, TenantClosed, ApiKeyCreated, ApiKeyImported, ApiKeyUpdated,
-        ApiKeyRevoked, ApiKeyRotated, AdminTokenCreated, AdminTokenDeleted, BudgetCapSoft, BudgetCapHard, PricingUpdated, ChargebackGenerated, ChargebackFailed,
+        ApiKeyRevoked, ApiKeyRotated, AdminTokenCreated, AdminTokenDeleted, PricingUpdated, BudgetCreated, BudgetUpdated,
+        BudgetDeleted, BudgetCapSoft, BudgetCapHard, ChargebackGenerated, ChargebackFailed,
     ];
 }

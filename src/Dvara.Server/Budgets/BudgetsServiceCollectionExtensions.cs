@@ -10,6 +10,7 @@ internal static class BudgetsServiceCollectionExtensions
     {
         services.AddSingleton(provider => provider.GetRequiredService<DvaraSettings>().Budgets);
         services.AddSingleton<CapBookState>();
+        services.AddSingleton<CapWrites>();
         services.AddSingleton<CapLeases>();
         services.AddHostedService<CapBookFeed>();
         services.AddSingleton<ILedgerParticipant, BudgetLedger>();

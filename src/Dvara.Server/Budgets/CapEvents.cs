@@ -64,7 +64,7 @@ internal static class CapEvents
                 period = cap.Period.ContractName(),
                 limitUsd = cap.Limit,
                 spentUsd = spent,
-                usedPct = cap.UsedPct(spent),
+                usedPct = CapUse.PercentOf(spent, cap.Limit),
                 softLimitPct = cap.SoftPct,
                 periodStart = period.From,
                 resetsAt = period.To,

@@ -1,4 +1,3 @@
-using Dvara.Domain;
 using Dvara.Domain.Budgets;
 
 namespace Dvara.Server.Budgets;
@@ -21,17 +20,5 @@ internal static class CapNames
         }
 
         return string.Join('+', parts);
-    }
-
-    /// <summary>Percent of the limit, with at most 2 decimals, half away from zero; null where the limit is 0.</summary>
-    public static decimal? UsedPct(this Cap cap, Usd spent)
-    {
-        if (cap.Limit == Usd.Zero)
-        {
-            return null;
-        }
-
-        var hundredths = ((spent.PicoUsd * 20_000 / cap.Limit.PicoUsd) + 1) / 2;
-        return (decimal)hundredths / 100;
     }
 }

@@ -136,6 +136,7 @@ internal static class LeaseStore
             Baseline = baseline!.Value,
             OthersCommitted = Sum(others, row => row.Committed),
             OthersSpent = Sum(others, row => row.Spent),
+            OwnGranted = own.Granted,
             OwnSpent = own.Spent,
             Others = others.Count(row => row.Granted > row.Spent),
         };

@@ -116,6 +116,7 @@ internal static class DvaraHost
         app.MapApiKeys();
         app.MapPricing();
         app.MapMetering();
+        app.MapBudgets();
         app.MapCosts();
         app.MapChargeback();
         if (role != NodeRole.Silo)
