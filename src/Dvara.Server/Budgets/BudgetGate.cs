@@ -148,6 +148,11 @@ internal sealed class BudgetGate(
         }
 
         terms = affordable;
+        if (matching.Length == 0)
+        {
+            return new(new Hold(this, request.Scope, clock.GetUtcNow(), [], terms.SentLimit), null, null);
+        }
+
 
         var started = clock.GetTimestamp();
         var isTight = request.Tighter is null;
@@ -162,6 +167,11 @@ internal sealed class BudgetGate(
             {
                 var at = clock.GetUtcNow();
                 matching = Renew(matching, at);
+                if (matching.Length == 0)
+                {
+                    return new(new Hold(this, request.Scope, at, [], terms.SentLimit), null, null);
+                }
+
                 var change = WhenAnyChanges(matching);
                 var (obstacle, refusal) = await FetchAsync(request, terms, matching);
                 if (refusal == HoldRefusal.Unavailable)

@@ -5,6 +5,7 @@ using Dvara.Domain.Budgets;
 using Dvara.Domain.Time;
 using Dvara.Server.Audit;
 using Dvara.Server.Hosting;
+using Dvara.Server.Storage;
 
 namespace Dvara.Server.Budgets;
 
@@ -21,14 +22,16 @@ internal static class CapEvents
         FROM cap_periods p WHERE p.cap_id = @cap AND p.start_ms = @start
         """;
 
-    private const string InsertEventSql = """
-        INSERT INTO cap_events (cap_id, start_ms, threshold, arm, event_id) VALUES (@cap, @start, @threshold, @arm, @id)
-        ON CONFLICT (cap_id, start_ms, threshold, arm) DO NOTHING
-        """;
+    private static readonly BulkInsert Events = new(
+        "cap_events",
+        [("cap_id", BulkType.Id), ("start_ms", BulkType.Number), ("threshold", BulkType.Text), ("arm", BulkType.Number), ("event_id", BulkType.Id)],
+        "(cap_id, start_ms, threshold, arm) DO NOTHING",
+        "event_id");
 
-    private const string InsertOutboxSql = """
-        INSERT INTO outbox (id, type, tenant_id, payload, created_ms) VALUES (@id, @type, @tenant, @payload, @now)
-        """;
+    private static readonly BulkInsert Outbox = new(
+        "outbox",
+        [("id", BulkType.Id), ("type", BulkType.Text), ("tenant_id", BulkType.Id), ("payload", BulkType.Text), ("created_ms", BulkType.Number)],
+        "(id) DO NOTHING");
 
     /// <summary>Tells what is due and has not been told.</summary>
     /// <param name="transaction">The one that charged, or refused.</param>
@@ -69,12 +72,11 @@ internal static class CapEvents
                 periodStart = period.From,
                 resetsAt = period.To,
             });
-            var key = new { cap = cap.Id, start = period.From, threshold, arm, id = told.Id };
-            if (await transaction.Connection!.ExecuteAsync(InsertEventSql, key, transaction) == 1)
+            object?[] row = [cap.Id.Value, period.From.ToUnixTimeMilliseconds(), threshold, arm, told.Id];
+            if ((await Events.RunAsync(transaction, [row])).Count == 1)
             {
                 await AuditTrail.AppendAsync(transaction, told);
-                await transaction.Connection!.ExecuteAsync(
-                    InsertOutboxSql, new { id = told.Id, type, tenant = cap.TenantId, payload = told.Payload, now }, transaction);
+                await Outbox.RunAsync(transaction, [[told.Id, type, cap.TenantId?.Value, told.Payload, now.ToUnixTimeMilliseconds()]]);
             }
         }
     }

@@ -193,10 +193,10 @@ public sealed class CapTests : IAsyncLifetime
         var budget = await TenantBudgetAsync(0.02m);
         var unpriced = Call.Replace("mock/gpt-4o", "mock/unheard-of", StringComparison.Ordinal);
 
-        // mock/claude-sonnet is the dearest: 3 and 15 USD per million.
+        // mock/claude-sonnet is the dearest: 15 USD per million of output, and 3.75 where input is written to a cache.
         Assert.Equal(HttpStatusCode.OK, (await CallAsync(unpriced)).Status);
         var usage = await _node.Admin.UsageAsync(budget);
-        Assert.Equal((0m, 0.0105m), ((decimal)usage["spentUsd"]!, (decimal)usage["exposureUsd"]!));
+        Assert.Equal((0m, 0.01125m), ((decimal)usage["spentUsd"]!, (decimal)usage["exposureUsd"]!));
         Assert.Equal(HttpStatusCode.PaymentRequired, (await CallAsync(unpriced)).Status);
     }
 
