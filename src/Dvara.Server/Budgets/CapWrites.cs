@@ -176,9 +176,9 @@ internal sealed class CapWrites(Database database, TimeProvider clock)
             return null;
         }
 
-        var ceiling = await transaction.Connection!.QuerySingleAsync<Usd?>(
+        var ceiling = await transaction.Connection!.QuerySingleAsync<long?>(
             CeilingSql, new { tenantId = cap.TenantId, period = cap.Period.ContractName() }, transaction);
-        return cap.Limit > ceiling ? BudgetRefusals.AboveCeiling(ceiling.Value, cap.Period) : null;
+        return cap.Limit.PicoUsd > ceiling ? BudgetRefusals.AboveCeiling(Usd.FromPico(ceiling.Value), cap.Period) : null;
     }
 
     private static async Task BeginAsync(DbTransaction transaction, Cap cap, TimeWindow period)
