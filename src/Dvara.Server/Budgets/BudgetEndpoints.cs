@@ -49,7 +49,8 @@ internal static class BudgetEndpoints
             return BudgetRefusals.LedgerBehind();
         }
 
-        var (cap, refusal) = await caps.CreateAsync(asked!, made => Event(httpContext, clock, AuditTypes.BudgetCreated, made, BudgetAudit.Facts(made)), httpContext.RequestAborted);
+        var (cap, refusal) = await caps.CreateAsync(
+            asked!, made => Event(httpContext, clock, AuditTypes.BudgetCreated, made, BudgetAudit.Facts(made)), httpContext.RequestAborted);
         if (refusal is not null)
         {
             return refusal;

@@ -118,7 +118,8 @@ internal static class CapBaseline
         public CapScope Scope => new(TenantId, ApiKeyId, SentModel, ReadTags());
 
         /// <summary>The ledger keeps the model as the client wrote it.</summary>
-        private string SentModel => RequestedModel.StartsWith(Provider + "/", StringComparison.Ordinal) ? RequestedModel[(Provider.Length + 1)..] : RequestedModel;
+        private string SentModel =>
+            RequestedModel.StartsWith(Provider + "/", StringComparison.Ordinal) ? RequestedModel[(Provider.Length + 1)..] : RequestedModel;
 
         private IReadOnlyDictionary<string, string> ReadTags() =>
             Tags is "{}" ? Intent.NoTags : JsonSerializer.Deserialize<Dictionary<string, string>>(Tags) ?? Intent.NoTags;

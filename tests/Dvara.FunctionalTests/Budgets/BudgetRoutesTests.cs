@@ -110,7 +110,8 @@ public sealed class BudgetRoutesTests : IAsyncLifetime
     [Fact]
     public async Task Put_OfWhatWasRead_ChangesNothing()
     {
-        var made = await _node.MakeAsync(new { apiKeyId = _node.Tenant.KeyId, tag = new { key = "team", value = "x" }, model = "gpt*", softLimitPct = (int?)null });
+        var made = await _node.MakeAsync(
+            new { apiKeyId = _node.Tenant.KeyId, tag = new { key = "team", value = "x" }, model = "gpt*", softLimitPct = (int?)null });
         using var read = await _node.Admin.GetAsync(BudgetsNode.UriOf(made));
 
         using var answer = await _node.Admin.SendAsync(HttpMethod.Put, BudgetsNode.UriOf(made), made.GetRawText());

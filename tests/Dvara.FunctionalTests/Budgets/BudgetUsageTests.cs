@@ -43,7 +43,10 @@ public sealed class BudgetUsageTests : IAsyncLifetime
         ];
         foreach (var (scope, matches) in scopes)
         {
-            foreach (var (period, zone) in from period in new[] { "DAILY", "WEEKLY", "MONTHLY" } from zone in new[] { "UTC", "Asia/Kolkata", "America/St_Johns" } select (period, zone))
+            foreach (var (period, zone) in
+                from period in new[] { "DAILY", "WEEKLY", "MONTHLY" }
+                from zone in new[] { "UTC", "Asia/Kolkata", "America/St_Johns" }
+                select (period, zone))
             {
                 var budget = await _node.MakeAsync(Join(scope, new { period, timeZone = zone, limitUsd = 1_000_000 }));
                 var usage = await _node.UsageAsync(budget);
