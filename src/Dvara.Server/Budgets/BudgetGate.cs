@@ -15,6 +15,9 @@ internal sealed class BudgetGate(
     /// <summary>Output tokens below which a clamped answer is of no use to anybody.</summary>
     public const long ClampMin = 256;
 
+    /// <summary>How often in a row a call asks at once again, because others took what it was granted.</summary>
+    private const int OvertakenMax = 20;
+
     /// <summary>How soon a call that waits looks again, though nothing has ended here: other silos give back without telling.</summary>
     private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(100);
 
@@ -106,7 +109,7 @@ internal sealed class BudgetGate(
 
     private Hold? TryHold(HoldRequest request, CapLease[] matching, Usd strict, DateTimeOffset at, long? sentLimit)
     {
-        var now = clock.GetTimestamp();
+        var now = Ticks.Now;
         var parts = matching.Length == 0 ? [] : new (CapLease Lease, Usd Amount)[matching.Length];
         for (var i = 0; i < parts.Length; i++)
         {
@@ -154,8 +157,9 @@ internal sealed class BudgetGate(
         }
 
 
-        var started = clock.GetTimestamp();
+        var started = Ticks.Now;
         var isTight = request.Tighter is null;
+        var overtaken = 0;
         foreach (var lease in matching)
         {
             Interlocked.Increment(ref lease.Waiting);
@@ -199,12 +203,16 @@ internal sealed class BudgetGate(
 
                 if (obstacle is null)
                 {
-                    // Somebody else was quicker: what was granted is held by another call by now.
-                    obstacle = matching[0];
-                    refusal = HoldRefusal.Held;
+                    // Somebody else was quicker: what was granted is held by another call by now. There may well be more.
+                    if (overtaken++ < OvertakenMax)
+                    {
+                        continue;
+                    }
+
+                    (obstacle, refusal) = (matching[0], HoldRefusal.Held);
                 }
 
-                var waited = clock.GetElapsedTime(started).TotalMilliseconds;
+                var waited = Ticks.Since(started).TotalMilliseconds;
                 if (refusal == HoldRefusal.Exhausted || waited >= obstacle.Cap.HoldWaitMs || obstacle.Waiting > options.WaitingMax)
                 {
                     return Refused(refusal ?? HoldRefusal.Held, obstacle);
@@ -248,7 +256,7 @@ internal sealed class BudgetGate(
 
     private async Task<HoldRefusal?> FetchAsync(CapLease lease, Usd need, Usd least)
     {
-        var now = clock.GetTimestamp();
+        var now = Ticks.Now;
         if (lease.TryHold(need, now))
         {
             // Enough: it was only tried.
@@ -275,7 +283,7 @@ internal sealed class BudgetGate(
         }
 
         var until = answer.Outcome == GrantOutcome.Exhausted ? ExhaustedFor : HeldFor;
-        lease.NoteRefusal(answer.Outcome, asked, now + (long)(until.TotalSeconds * clock.TimestampFrequency));
+        lease.NoteRefusal(answer.Outcome, asked, Ticks.In(until));
         return answer.Outcome == GrantOutcome.Exhausted ? HoldRefusal.Exhausted : HoldRefusal.Held;
     }
 

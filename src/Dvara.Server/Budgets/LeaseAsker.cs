@@ -10,7 +10,7 @@ namespace Dvara.Server.Budgets;
 /// answer nothing is granted.
 /// </summary>
 internal sealed partial class LeaseAsker(
-    IGrainFactory grains, Lending lending, Journal journal, LedgerWriter ledger, TimeProvider clock, ILogger<LeaseAsker> logger)
+    IGrainFactory grains, Lending lending, Journal journal, LedgerWriter ledger, ILogger<LeaseAsker> logger)
 {
     /// <summary>How long a lease that nobody confirms may be held from.</summary>
     public static readonly TimeSpan UsableFor = TimeSpan.FromSeconds(60);
@@ -75,7 +75,7 @@ internal sealed partial class LeaseAsker(
     }
 
     /// <summary>Monotonic timestamp until which what was read now may be used.</summary>
-    public long UsableUntil() => clock.GetTimestamp() + (long)(UsableFor.TotalSeconds * clock.TimestampFrequency);
+    public static long UsableUntil() => Ticks.In(UsableFor);
 
     /// <summary>A slice begins where the ledger has all that was charged before it; from then on it counts by itself.</summary>
     private async Task<bool> TrySeedAsync(CapLease lease)

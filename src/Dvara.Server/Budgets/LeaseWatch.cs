@@ -32,9 +32,9 @@ internal sealed class LeaseWatch(
     protected override async Task TickAsync(CancellationToken stoppingToken)
     {
         var now = clock.GetUtcNow();
-        var usableUntil = asker.UsableUntil();
-        var elapsed = (long)clock.GetElapsedTime(_ticked).TotalMilliseconds;
-        _ticked = clock.GetTimestamp();
+        var usableUntil = LeaseAsker.UsableUntil();
+        var elapsed = (long)Ticks.Since(_ticked).TotalMilliseconds;
+        _ticked = Ticks.Now;
         var rows = await database.LookUpAsync(connection => LeaseStore.ReadOwnAsync(connection, journal.Id, now - KeptAfterEnd), stoppingToken);
         foreach (var row in rows)
         {
@@ -81,7 +81,7 @@ internal sealed class LeaseWatch(
         }
 
         var free = lease.Slice.Free;
-        var isIdle = clock.GetElapsedTime(lease.LastHeld) > IdleAfter;
+        var isIdle = Ticks.Since(lease.LastHeld) > IdleAfter;
         if (free > Usd.Zero && (isIdle || row.ShortAt > now - ShortFor))
         {
             await asker.AskAsync(lease, Usd.Zero, Usd.Zero, Usd.Zero, mayLower: true);

@@ -92,15 +92,17 @@ public sealed class CapPeriodTests
 
     private static async Task UntilRefusedAsync(TestTenant tenant)
     {
-        while (await CallAsync(tenant) == HttpStatusCode.OK)
+        while (!await CallAsync(tenant))
         {
         }
     }
 
-    private static async Task<HttpStatusCode> CallAsync(TestTenant tenant)
+    /// <returns>True: refused for good.</returns>
+    private static async Task<bool> CallAsync(TestTenant tenant)
     {
         using var answer = await tenant.PostAsync("/v1/chat/completions", Call);
-        return answer.StatusCode;
+        return answer.StatusCode == HttpStatusCode.PaymentRequired
+            && !(bool)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"]!["budget"]!["retryable"]!;
     }
 
     private static DateTimeOffset TimeOf(JsonObject line) => DateTimeOffset.Parse((string)line["timestamp"]!, System.Globalization.CultureInfo.InvariantCulture);
