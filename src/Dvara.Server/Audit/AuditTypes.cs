@@ -37,6 +37,12 @@ internal static class AuditTypes
     /// <summary>A budget's spend has reached its limit, or a call was refused for good; once per period and arm.</summary>
     public const string BudgetCapHard = "BUDGET_CAP_HARD";
 
+    /// <summary>A charge of unknown outcome was settled by an admin.</summary>
+    public const string ChargeResolved = "CHARGE_RESOLVED";
+
+    /// <summary>What was granted to the journal of a silo that is gone was given back to its caps.</summary>
+    public const string JournalWrittenOff = "JOURNAL_WRITTEN_OFF";
+
     public const string ChargebackGenerated = "CHARGEBACK_GENERATED";
 
     /// <summary>A statement was ordered whose figures could not be put together.</summary>
@@ -46,6 +52,6 @@ internal static class AuditTypes
     [
         GatewayRequest, GatewayResponse, RequestsLost, TenantCreated, TenantUpdated, TenantClosed, ApiKeyCreated, ApiKeyImported, ApiKeyUpdated,
         ApiKeyRevoked, ApiKeyRotated, AdminTokenCreated, AdminTokenDeleted, PricingUpdated, BudgetCreated, BudgetUpdated,
-        BudgetDeleted, BudgetCapSoft, BudgetCapHard, ChargebackGenerated, ChargebackFailed,
+        BudgetDeleted, BudgetCapSoft, BudgetCapHard, ChargeResolved, JournalWrittenOff, ChargebackGenerated, ChargebackFailed,
     ];
 }

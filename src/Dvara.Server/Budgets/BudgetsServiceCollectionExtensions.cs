@@ -14,6 +14,7 @@ internal static class BudgetsServiceCollectionExtensions
         services.AddSingleton<CapLeases>();
         services.AddHostedService<CapBookFeed>();
         services.AddSingleton<ILedgerParticipant, BudgetLedger>();
+        services.AddSingleton<IJournalLeases, JournalLeaseStore>();
         services.AddSingleton<Lending>();
         services.AddSingleton<LeaseAsker>();
         services.AddSingleton<UsualCosts>();

@@ -13,6 +13,7 @@ internal static class CostsEndpoints
         costs.MapGet("/summary", SumAsync).RequireScope("costs:read");
         costs.MapGet("/summary/by-tag", SumByTagAsync).RequireScope("costs:read");
         costs.MapGet("/{id}", FindAsync).RequireScope("costs:read");
+        costs.MapResolve();
     }
 
     private static async Task<IResult> ListAsync(HttpContext httpContext, CostsStore store, LedgerCatchUp ledger, CursorCodec cursors)

@@ -1,5 +1,6 @@
 using System.Runtime.ExceptionServices;
 using Dvara.Server.Budgets;
+using Dvara.Server.Costs;
 using Dvara.Server.Metering;
 using Dvara.Server.Storage;
 using Microsoft.AspNetCore.Connections;
@@ -102,7 +103,8 @@ internal static class Commands
 
         using var logging = LoggerFactory.Create(logger => logger.AddSimpleConsole().SetMinimumLevel(LogLevel.Warning));
         await using var pools = new PostgresPools(postgres);
-        await Console.Out.WriteLineAsync(await JournalShipment.RunAsync(pools, folder, adopt, [new BudgetLedger(new CapBookState(), TimeProvider.System)], logging, CancellationToken.None));
+        ILedgerParticipant[] participants = [new BudgetLedger(new CapBookState(), TimeProvider.System), new ResolutionEvents()];
+        await Console.Out.WriteLineAsync(await JournalShipment.RunAsync(pools, folder, adopt, participants, logging, CancellationToken.None));
     }
 
     /// <returns>The message for an operator, or null for a fault of ours, which keeps its stack trace.</returns>

@@ -117,6 +117,7 @@ internal static class DvaraHost
         app.MapPricing();
         app.MapMetering();
         app.MapBudgets();
+        app.MapJournalWriteOff();
         app.MapCosts();
         app.MapChargeback();
         if (role != NodeRole.Silo)

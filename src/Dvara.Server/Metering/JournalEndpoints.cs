@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Dvara.Domain;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Storage;
@@ -8,13 +9,11 @@ internal static class JournalEndpoints
 {
     private const string Path = "/v1/admin/journals";
 
-    /// <summary>A silo that has not been heard of for so long is not there, or cannot reach the ledger.</summary>
-    private static readonly TimeSpan UnseenMax = TimeSpan.FromSeconds(60);
-
     public static void MapMetering(this IEndpointRouteBuilder app) =>
         app.MapGroup(Path).WithTags("Journals").MapGet("/", ListAsync).RequireScope("journals:read").WithSummary("List journals, newest first");
 
-    private static async Task<IResult> ListAsync(HttpContext httpContext, Database database, Journal own, CursorCodec cursors, TimeProvider clock)
+    private static async Task<IResult> ListAsync(
+        HttpContext httpContext, Database database, Journal own, IJournalLeases leases, CursorCodec cursors, TimeProvider clock)
     {
         var query = new AdminQuery(httpContext.Request.Query);
         var limit = query.Limit();
@@ -25,14 +24,26 @@ internal static class JournalEndpoints
         }
 
         // Journals hold the charges of all tenants: who sees one tenant only sees none.
-        var rows = httpContext.Admin().TenantId is null
-            ? await database.ReadAsync(c => LedgerStore.ListAsync(c, before, limit + 1), httpContext.RequestAborted)
-            : [];
-        // Whoever has a journal open says so every ten seconds.
-        var unseenSince = database.IsCluster ? clock.GetUtcNow() - UnseenMax : DateTimeOffset.MinValue;
-        var items = rows.Take(limit).Select(row => Answer.Of(row, own, isMissing: row.State == "OPEN" && row.SeenAt < unseenSince)).ToList();
+        var (rows, leased) = httpContext.Admin().TenantId is null
+            ? await database.ReadAsync(ReadAsync, httpContext.RequestAborted)
+            : ([], new Dictionary<JournalId, Usd>());
+        var now = clock.GetUtcNow();
+        List<Answer> items = [.. rows.Take(limit).Select(row => new Answer(
+            row.Id,
+            row.Silo,
+            row.StateAt(now, database.IsCluster),
+            row.LowWater,
+            row.ShippedThrough,
+            row.Id == own.Id ? own.Unshipped : null,
+            leased.GetValueOrDefault(row.Id)))];
         var next = rows.Count > limit ? cursors.Encode(Path, items[^1].Id.ToString()) : null;
         return Results.Json(new Page<Answer>(items, next), AdminJson.Options);
+
+        async Task<(IReadOnlyList<JournalRow> Rows, IReadOnlyDictionary<JournalId, Usd> Leased)> ReadAsync(DbConnection connection)
+        {
+            var page = await LedgerStore.ListAsync(connection, before, limit + 1);
+            return (page, await leases.ReadAsync(connection, [.. page.Select(row => row.Id)]));
+        }
     }
 
     /// <param name="Id">The journal.</param>
@@ -41,10 +52,6 @@ internal static class JournalEndpoints
     /// <param name="LowWater">Shipped charges up to here are no longer kept in it.</param>
     /// <param name="ShippedThrough">Its charges up to here are in the ledger.</param>
     /// <param name="Pending">Durable charges that the ledger does not have yet; null for a journal of another silo, which alone knows.</param>
-    /// <param name="LeasedUsd">Granted to it by caps.</param>
-    private sealed record Answer(JournalId Id, string Silo, string State, long LowWater, long ShippedThrough, int? Pending, Usd LeasedUsd)
-    {
-        public static Answer Of(JournalRow row, Journal own, bool isMissing) =>
-            new(row.Id, row.Silo, isMissing ? "MISSING" : row.State, row.LowWater, row.ShippedThrough, row.Id == own.Id ? own.Unshipped : null, Usd.Zero);
-    }
+    /// <param name="LeasedUsd">Granted to it by caps and not used; until it is given back or written off nobody else can have it.</param>
+    private sealed record Answer(JournalId Id, string Silo, string State, long LowWater, long ShippedThrough, int? Pending, Usd LeasedUsd);
 }

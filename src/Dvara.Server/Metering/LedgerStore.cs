@@ -14,7 +14,14 @@ namespace Dvara.Server.Metering;
 internal sealed record JournalStanding(long Epoch, long ShippedThrough, byte[]? Digest);
 
 /// <summary>One journal as the API shows it.</summary>
-internal sealed record JournalRow(JournalId Id, string Silo, string State, long LowWater, long ShippedThrough, DateTimeOffset SeenAt);
+internal sealed record JournalRow(JournalId Id, string Silo, string State, long LowWater, long ShippedThrough, DateTimeOffset SeenAt)
+{
+    /// <summary>A silo that has not been heard of for so long is not there, or cannot reach the ledger.</summary>
+    private static readonly TimeSpan UnseenMax = TimeSpan.FromSeconds(60);
+
+    /// <summary>OPEN, CLOSED or MISSING. In a cluster whoever has a journal open says so every ten seconds.</summary>
+    public string StateAt(DateTimeOffset now, bool isCluster) => isCluster && State == "OPEN" && SeenAt < now - UnseenMax ? "MISSING" : State;
+}
 
 /// <summary>The SQL of charges, journals and batches.</summary>
 internal static class LedgerStore
@@ -105,10 +112,13 @@ internal static class LedgerStore
 
     private const string SetLowWaterSql = "UPDATE journals SET low_water = @lowWater WHERE id = @journal";
 
-    private const string ListSql = """
+    private const string JournalColumns = """
         SELECT id, silo, state, low_water AS lowWater, shipped_through AS shippedThrough, seen_ms AS seenAt FROM journals
-        WHERE @before IS NULL OR id < @before ORDER BY id DESC LIMIT @limit
         """;
+
+    private const string ListSql = JournalColumns + " WHERE @before IS NULL OR id < @before ORDER BY id DESC LIMIT @limit";
+
+    private const string FindSql = JournalColumns + " WHERE id = @journal";
 
     /// <returns>The rows that were really new, in order.</returns>
     public static async Task<IEnumerable<ChargeRow>> InsertAsync(DbTransaction transaction, List<ChargeRow> rows)
@@ -190,6 +200,9 @@ internal static class LedgerStore
 
     public static async Task<IReadOnlyList<JournalRow>> ListAsync(DbConnection connection, JournalId? before, int limit) =>
         [.. await connection.QueryAsync<JournalRow>(ListSql, new { before, limit })];
+
+    public static Task<JournalRow?> FindAsync(DbTransaction transaction, JournalId journal) =>
+        transaction.Connection!.QuerySingleOrDefaultAsync<JournalRow?>(FindSql, new { journal }, transaction);
 
     public static async Task<IReadOnlyList<(long FirstSeq, long LastSeq, long Charges, byte[] Digest)>> ReadBatchesAsync(
         DbConnection connection, JournalId journal) =>

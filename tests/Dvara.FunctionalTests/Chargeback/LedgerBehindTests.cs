@@ -1,4 +1,3 @@
-using System.Data.Common;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
@@ -45,8 +44,7 @@ public sealed class LedgerBehindTests
     /// <summary>Makes a call whose charge the ledger cannot take, and an order that would have to have it.</summary>
     private static async Task RefusedAsync(GatewayEnvironment environment, HastyClock clock, TestTenant tenant, string path, object order)
     {
-        await using var connection = await environment.ConnectAsync();
-        await using var block = await LockAsync(connection);
+        await using var block = await LedgerBlock.PutUpAsync(environment);
         await ChargebackNode.CallAsync(tenant);
         clock.IsHasty = true;
         using var refused = await environment.Admin.PostAsJsonAsync(path, order, TestContext.Current.CancellationToken);
@@ -56,33 +54,5 @@ public sealed class LedgerBehindTests
         Assert.NotNull(refused.Headers.RetryAfter);
         var error = await refused.Content.ReadFromJsonAsync<JsonElement>(TestContext.Current.CancellationToken);
         Assert.Equal("ledger_unavailable", error.GetProperty("error").GetProperty("code").GetString());
-    }
-
-    /// <summary>Lets everybody read and nobody write.</summary>
-    private static async Task<DbTransaction> LockAsync(DbConnection connection)
-    {
-        var transaction = await connection.BeginTransactionAsync(TestContext.Current.CancellationToken);
-        await using var command = connection.CreateCommand();
-        command.Transaction = transaction;
-        command.CommandText = TestPostgres.IsEngine ? "LOCK TABLE charges IN SHARE MODE" : "UPDATE installation SET value = value";
-        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
-        return transaction;
-    }
-
-    /// <summary>A clock for which the half minute that a statement waits for the ledger is over at once, when told so.</summary>
-    private sealed class HastyClock(DateTimeOffset now) : TimeProvider
-    {
-        private volatile bool _isHasty;
-
-        public bool IsHasty
-        {
-            get => _isHasty;
-            set => _isHasty = value;
-        }
-
-        public override DateTimeOffset GetUtcNow() => now;
-
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
-            base.CreateTimer(callback, state, _isHasty && dueTime == TimeSpan.FromSeconds(30) ? TimeSpan.FromMilliseconds(1) : dueTime, period);
     }
 }
