@@ -175,6 +175,8 @@ internal sealed class Journal : IDisposable
     {
         _writer.ShippedThrough = shippedThrough;
         Interlocked.Add(ref _unshipped, _store.CountCharges(shippedThrough) - Unshipped);
+        // A silo without traffic would ship it at its next call only.
+        _charged.Writer.TryWrite(true);
     }
 
     /// <summary>Deletes shipped charges that are older than the retention.</summary>

@@ -232,9 +232,10 @@ internal sealed partial class LedgerWriter(
             LogLedgerGap(logger, shippedThrough, pruned);
         }
 
-        journal.OnLedgerWentBack(shippedThrough);
         _acknowledged = shippedThrough;
         Volatile.Write(ref _through, shippedThrough);
+        // Last: it wakes the loop, which must find something to ship.
+        journal.OnLedgerWentBack(shippedThrough);
     }
 
     /// <returns>False: not now, but another time.</returns>
