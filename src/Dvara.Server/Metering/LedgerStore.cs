@@ -94,6 +94,13 @@ internal static class LedgerStore
         SELECT first_seq AS firstSeq, last_seq AS lastSeq, charges, digest FROM journal_batches WHERE journal_id = @journal ORDER BY first_seq
         """;
 
+    // Batches come about twenty to a second and are looked for once a minute: the bound is never reached for long.
+    private const string ReadShippedBeforeSql = """
+        SELECT coalesce(max(last_seq), 0) FROM (
+            SELECT last_seq, shipped_ms FROM journal_batches WHERE journal_id = @journal AND first_seq > @after ORDER BY first_seq LIMIT 10000) AS oldest
+        WHERE shipped_ms < @before
+        """;
+
     private const string CountChargesSql = "SELECT count(*) FROM charges WHERE journal_id = @journal";
 
     private const string QuarantineSql = """
@@ -194,6 +201,10 @@ internal static class LedgerStore
     public static async Task<IReadOnlyList<(long FirstSeq, long LastSeq, long Charges, byte[] Digest)>> ReadBatchesAsync(
         DbConnection connection, JournalId journal) =>
         [.. await connection.QueryAsync<(long, long, long, byte[])>(ReadBatchesSql, new { journal })];
+
+    /// <summary>How far the ledger had the journal before an instant; looked for behind <paramref name="after"/>, 0 where there is nothing.</summary>
+    public static Task<long> ReadShippedBeforeAsync(DbConnection connection, JournalId journal, long after, DateTimeOffset before) =>
+        connection.QuerySingleAsync<long>(ReadShippedBeforeSql, new { journal, after, before });
 
     public static Task<long> CountChargesAsync(DbConnection connection, JournalId journal) =>
         connection.QuerySingleAsync<long>(CountChargesSql, new { journal });

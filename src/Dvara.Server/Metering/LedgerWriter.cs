@@ -355,7 +355,9 @@ internal sealed partial class LedgerWriter(
         _pruned = now;
         try
         {
-            await journal.PruneAsync();
+            var keptSince = now - options.Retention;
+            await journal.PruneAsync(await database.ReadAsync(
+                connection => LedgerStore.ReadShippedBeforeAsync(connection, journal.Id, journal.ReadPrunedThrough(), keptSince), CancellationToken.None));
             await database.WriteAsync(WriteLane.Ledger, SweepAsync, CancellationToken.None);
             // Of journals that nobody writes any more; one silo at a time.
             await database.WriteAsync(
