@@ -40,11 +40,18 @@ internal static class JournalEndpoints
     /// <param name="State">OPEN, CLOSED (shipped to the end), MISSING (never closed, and not here any more).</param>
     /// <param name="LowWater">Shipped charges up to here are no longer kept in it.</param>
     /// <param name="ShippedThrough">Its charges up to here are in the ledger.</param>
-    /// <param name="Pending">Durable charges that the ledger does not have yet; null for a journal of another silo, which alone knows.</param>
+    /// <param name="Pending">
+    /// Durable charges that the ledger does not have yet; another silo's as it last said, ten seconds ago at most; null where nobody can say.
+    /// </param>
     /// <param name="LeasedUsd">Granted to it by caps.</param>
-    private sealed record Answer(JournalId Id, string Silo, string State, long LowWater, long ShippedThrough, int? Pending, Usd LeasedUsd)
+    /// <param name="Quarantined">Its charges that the ledger refused: they are kept apart and in no report.</param>
+    private sealed record Answer(
+        JournalId Id, string Silo, string State, long LowWater, long ShippedThrough, long? Pending, Usd LeasedUsd, long Quarantined)
     {
         public static Answer Of(JournalRow row, Journal own, bool isMissing) =>
-            new(row.Id, row.Silo, isMissing ? "MISSING" : row.State, row.LowWater, row.ShippedThrough, row.Id == own.Id ? own.Unshipped : null, Usd.Zero);
+            new(row.Id, row.Silo, isMissing ? "MISSING" : row.State, row.LowWater, row.ShippedThrough, PendingOf(row, own, isMissing), Usd.Zero, row.Quarantined);
+
+        private static long? PendingOf(JournalRow row, Journal own, bool isMissing) =>
+            row.Id == own.Id ? own.Unshipped : isMissing ? null : row.Pending;
     }
 }

@@ -148,7 +148,7 @@ internal sealed partial class LedgerWriter(
 
         try
         {
-            await database.WriteAsync(WriteLane.Ledger, t => LedgerStore.SetStateAsync(t, journal.Id, _epoch, "CLOSED"), cancellationToken);
+            await database.WriteAsync(WriteLane.Ledger, t => LedgerStore.CloseAsync(t, journal.Id, _epoch), cancellationToken);
         }
         catch (Exception exception) when (exception is DbException or CommitUnconfirmedException)
         {
@@ -204,7 +204,7 @@ internal sealed partial class LedgerWriter(
                 WriteLane.Ledger,
                 async transaction =>
                 {
-                    await LedgerStore.NoteSeenAsync(transaction, journal.Id, _epoch, clock.GetUtcNow());
+                    await LedgerStore.NoteSeenAsync(transaction, journal.Id, _epoch, clock.GetUtcNow(), journal.Unshipped);
                     return await LedgerStore.ReadStandingAsync(transaction, journal.Id);
                 },
                 CancellationToken.None);

@@ -164,6 +164,22 @@ public sealed class JournalsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Journals_OfOtherSilos_SayWhatWaitsInThem()
+    {
+        var (node, other) = (await _cluster.AddAsync(), await _cluster.AddAsync());
+        var id = $"{other.Services.GetRequiredService<Journal>().Id}";
+        await UntilAsync(0, () => PendingAsync(node, id));
+
+        await ExecuteAsync($"UPDATE journals SET pending = 7 WHERE id = '{id}'");
+        Assert.Equal(7, await PendingAsync(node, id));
+        Assert.Equal(0, await PendingAsync(other, id));
+
+        // Of a silo that is not heard of any more nobody can say it.
+        await ExecuteAsync($"UPDATE journals SET seen_ms = seen_ms - 120000 WHERE id = '{id}'");
+        Assert.Null(await PendingAsync(node, id));
+    }
+
+    [Fact]
     public async Task Calls_WhileTheLedgerIsAway_AreTakenUpToTheBoundAndThen503()
     {
         const int bound = 20;
@@ -263,6 +279,9 @@ public sealed class JournalsTests : IAsyncLifetime
             await poll.WaitForNextTickAsync(patience.Token);
         }
     }
+
+    private static async Task<long?> PendingAsync(GatewayEnvironment node, string journal) =>
+        (long?)(await node.Admin.GetFromJsonAsync<JsonNode>("/v1/admin/journals"))!["items"]!.AsArray().Single(item => (string)item!["id"]! == journal)!["pending"];
 
     private static async Task<List<string>> StatesAsync(GatewayEnvironment node) =>
         [.. (await node.Admin.GetFromJsonAsync<JsonNode>("/v1/admin/journals"))!["items"]!.AsArray().Select(journal => (string)journal!["state"]!)];

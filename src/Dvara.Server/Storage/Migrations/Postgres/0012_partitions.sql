@@ -24,3 +24,6 @@ BEGIN
     END LOOP;
     RETURN made;
 END $$;
+
+-- Charges in a journal that wait for the ledger, as its silo last said; null: nobody can say.
+ALTER TABLE journals ADD COLUMN pending bigint;
