@@ -60,7 +60,7 @@ internal static class ChargebackEndpoints
 
         // Calls that this silo has answered are on the statement, wherever its grain is; those of others follow within a second.
         var outcome = await ledger.TryFlushAsync()
-            ? await grains.GetGrain<IChargebackGrain>(tenant.Value).GenerateAsync(OrderOf(httpContext, window))
+            ? await GenerateAsync(grains.GetGrain<IChargebackGrain>(tenant.Value), OrderOf(httpContext, window))
             : new StatementOutcome { StatementId = default, Created = false, LedgerIsBehind = true };
         if (outcome is null)
         {
@@ -77,6 +77,19 @@ internal static class ChargebackEndpoints
             ?? throw new InvalidOperationException($"Statement {outcome.StatementId} was made and is not there.");
         httpContext.Response.Headers.Location = $"{Path}/{statement.Id}";
         return Resource(statement, outcome.Created ? StatusCodes.Status201Created : StatusCodes.Status200OK);
+    }
+
+    private static async Task<StatementOutcome?> GenerateAsync(IChargebackGrain grain, StatementOrder order)
+    {
+        try
+        {
+            return await grain.GenerateAsync(order);
+        }
+        catch (OrleansException)
+        {
+            // Its silo is gone, and it comes back on another one. A call that timed out may still be at work and is not sent twice.
+            return await grain.GenerateAsync(order);
+        }
     }
 
     private static StatementOrder OrderOf(HttpContext httpContext, TimeWindow window)

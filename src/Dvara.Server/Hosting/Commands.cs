@@ -53,6 +53,12 @@ internal static class Commands
         {
             await app.StartAsync();
         }
+        catch (OperationCanceledException) when (app.Lifetime.ApplicationStopping.IsCancellationRequested)
+        {
+            // Told to stop before it was ready.
+            await StopStartedAsync(app);
+            return;
+        }
         catch (Exception failure)
         {
             await StopStartedAsync(app);

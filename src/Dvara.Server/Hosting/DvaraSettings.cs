@@ -100,7 +100,7 @@ internal sealed record DvaraSettings
             MasterKey = configuration["DVARA_MASTER_KEY"],
             Postgres = configuration["DVARA_POSTGRES"] is { Length: > 0 } postgres ? postgres : null,
             ClusterId = configuration["DVARA_CLUSTER_ID"] ?? "dvara",
-            SiloPort = ReadSiloPort(configuration["DVARA_SILO_PORT"], isCluster: !string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]), problems),
+            SiloPort = ReadSiloPort(configuration["DVARA_SILO_PORT"], isCluster: !string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]), serves, problems),
             AdvertisedIp = ReadAddress(configuration["DVARA_ADVERTISED_IP"], problems),
             GatewayPort = ReadNumber(configuration, "DVARA_GATEWAY_PORT", 0, 0, 65535, problems),
             Role = ReadRole(configuration["DVARA_ROLE"], problems),
@@ -199,7 +199,7 @@ internal sealed record DvaraSettings
         return byDefault;
     }
 
-    private static int ReadSiloPort(string? text, bool isCluster, List<string> problems)
+    private static int ReadSiloPort(string? text, bool isCluster, bool serves, List<string> problems)
     {
         // On one node nobody else needs to know the port; in a cluster it stands in firewalls.
         if (text is null && isCluster)
@@ -214,7 +214,8 @@ internal sealed record DvaraSettings
 
         if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is >= 0 and <= 65535)
         {
-            if (port != 0 && !IsFree(port))
+            // A command that ends runs beside the silo whose port it is.
+            if (serves && port != 0 && !IsFree(port))
             {
                 problems.Add($"DVARA_SILO_PORT is {port}, which is in use. It must be a free port, or 0 for any.");
             }

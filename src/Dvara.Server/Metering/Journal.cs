@@ -53,7 +53,7 @@ internal sealed class Journal : IDisposable
     /// <summary>Opens the file beside its reserve, or makes both.</summary>
     /// <param name="path">The SQLite file.</param>
     /// <param name="options">Bounds.</param>
-    /// <param name="clock">Stamps charges for their retention.</param>
+    /// <param name="clock">Stamps charges.</param>
     /// <param name="fail">Ends the process after a failed write or flush; must not return in production.</param>
     /// <param name="logger">Tells of full disks.</param>
     /// <exception cref="JournalDamagedException">The file is there and cannot be trusted.</exception>
@@ -175,15 +175,17 @@ internal sealed class Journal : IDisposable
     {
         _writer.ShippedThrough = shippedThrough;
         Interlocked.Add(ref _unshipped, _store.CountCharges(shippedThrough) - Unshipped);
+        // A silo without traffic would ship it at its next call only.
+        _charged.Writer.TryWrite(true);
     }
 
-    /// <summary>Deletes shipped charges that are older than the retention.</summary>
-    public async Task PruneAsync()
+    /// <summary>Deletes charges up to <paramref name="through"/>, as far as they are shipped.</summary>
+    public async Task PruneAsync(long through)
     {
         PruneWrite prune;
         do
         {
-            prune = new PruneWrite(_writer.ShippedThrough, _clock.GetUtcNow() - _options.Retention);
+            prune = new PruneWrite(Math.Min(through, _writer.ShippedThrough));
             if (!_writer.TryQueue(prune))
             {
                 return;
@@ -277,14 +279,13 @@ internal sealed class Journal : IDisposable
         }
     }
 
-    private sealed class PruneWrite(long through, DateTimeOffset before) : JournalWrite
+    private sealed class PruneWrite(long through) : JournalWrite
     {
         private const int Chunk = 500;
 
         public bool IsMoreLeft { get; private set; }
 
-        public override void Write(JournalStore store, long seq, DateTimeOffset now) =>
-            IsMoreLeft = store.Prune(through, before, Chunk).Count == Chunk;
+        public override void Write(JournalStore store, long seq, DateTimeOffset now) => IsMoreLeft = store.Prune(through, Chunk) == Chunk;
 
         public override void OnRefused(Exception reason) => TrySetResult();
     }

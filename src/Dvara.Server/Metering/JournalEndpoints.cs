@@ -28,14 +28,8 @@ internal static class JournalEndpoints
             ? await database.ReadAsync(ReadAsync, httpContext.RequestAborted)
             : ([], new Dictionary<JournalId, Usd>());
         var now = clock.GetUtcNow();
-        List<Answer> items = [.. rows.Take(limit).Select(row => new Answer(
-            row.Id,
-            row.Silo,
-            row.StateAt(now, database.IsCluster),
-            row.LowWater,
-            row.ShippedThrough,
-            row.Id == own.Id ? own.Unshipped : null,
-            leased.GetValueOrDefault(row.Id)))];
+        List<Answer> items = [.. rows.Take(limit).Select(
+            row => Answer.Of(row, row.StateAt(now, database.IsCluster), own, leased.GetValueOrDefault(row.Id)))];
         var next = rows.Count > limit ? cursors.Encode(Path, items[^1].Id.ToString()) : null;
         return Results.Json(new Page<Answer>(items, next), AdminJson.Options);
 
@@ -51,7 +45,18 @@ internal static class JournalEndpoints
     /// <param name="State">OPEN, CLOSED (shipped to the end), MISSING (never closed, and not here any more).</param>
     /// <param name="LowWater">Shipped charges up to here are no longer kept in it.</param>
     /// <param name="ShippedThrough">Its charges up to here are in the ledger.</param>
-    /// <param name="Pending">Durable charges that the ledger does not have yet; null for a journal of another silo, which alone knows.</param>
+    /// <param name="Pending">
+    /// Durable charges that the ledger does not have yet; another silo's as it last said, ten seconds ago at most; null where nobody can say.
+    /// </param>
     /// <param name="LeasedUsd">Granted to it by caps and not used; until it is given back or written off nobody else can have it.</param>
-    private sealed record Answer(JournalId Id, string Silo, string State, long LowWater, long ShippedThrough, int? Pending, Usd LeasedUsd);
+    /// <param name="Quarantined">Its charges that the ledger refused: they are kept apart and in no report.</param>
+    private sealed record Answer(
+        JournalId Id, string Silo, string State, long LowWater, long ShippedThrough, long? Pending, Usd LeasedUsd, long Quarantined)
+    {
+        public static Answer Of(JournalRow row, string state, Journal own, Usd leased) => new(
+            row.Id, row.Silo, state, row.LowWater, row.ShippedThrough, PendingOf(row, state, own), leased, row.Quarantined);
+
+        private static long? PendingOf(JournalRow row, string state, Journal own) =>
+            row.Id == own.Id ? own.Unshipped : state == "MISSING" ? null : row.Pending;
+    }
 }

@@ -25,7 +25,7 @@ internal sealed class JournalOptions
     /// </summary>
     public long ReserveBytes { get; set; } = 16L << 20;
 
-    /// <summary>How long shipped charges stay, so that a database that lost commits can be fed again. Default 24 h. Costs disk.</summary>
+    /// <summary>How long charges stay after they were shipped, so that a database that lost commits can be fed again. Default 24 h. Costs disk.</summary>
     public TimeSpan Retention { get; set; } = TimeSpan.FromHours(24);
 
     /// <summary>Charges of this silo kept in memory for shipping. Default 8,192, about 1 KB each.</summary>
