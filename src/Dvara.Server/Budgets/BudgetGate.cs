@@ -28,6 +28,9 @@ internal sealed class BudgetGate(
     /// <summary>Seconds of a silo's recent use that it fetches ahead.</summary>
     public const int AheadSeconds = 4;
 
+    /// <summary>Holds that it fetches ahead at least: calls that come before its rate is known, or while nobody can be asked.</summary>
+    private const int AheadHolds = 8;
+
     /// <param name="request">The attempt.</param>
     /// <param name="cancellationToken">The client has left; nothing stays held.</param>
     public ValueTask<HoldDecision> HoldAsync(HoldRequest request, CancellationToken cancellationToken)
@@ -269,7 +272,7 @@ internal sealed class BudgetGate(
             return known == GrantOutcome.Exhausted ? HoldRefusal.Exhausted : HoldRefusal.Held;
         }
 
-        var ahead = Max(Times(lease.Rate, AheadSeconds), Times(need, lease.Waiting));
+        var ahead = Max(Times(lease.Rate, AheadSeconds), Times(need, Math.Max(lease.Waiting, AheadHolds)));
         var (answer, asked) = await asker.AskAsync(lease, need, least, ahead, mayLower: true);
         if (answer is null)
         {
