@@ -18,13 +18,13 @@ public readonly record struct AttemptBound(Usd Fixed, long OutputRate, long Choi
     {
         var inputRate = Math.Max(price.InputRate, Math.Max(price.CachedInputRate ?? 0, price.CacheWriteRate ?? 0));
         return new(
-            new Usd(((Int128)inputTokens * inputRate) + (price.PerRequest ?? Usd.Zero).PicoUsd),
+            new Usd((Int128)inputTokens * inputRate) + (price.PerRequest ?? Usd.Zero),
             Math.Max(price.OutputRate, price.ReasoningRate ?? 0),
             choices);
     }
 
     /// <summary>The bound with an output limit of <paramref name="outputTokens"/> per answer.</summary>
-    public Usd With(long outputTokens) => new(Fixed.PicoUsd + ((Int128)outputTokens * OutputRate * Choices));
+    public Usd With(long outputTokens) => Fixed + new Usd(checked((Int128)outputTokens * OutputRate * Choices));
 
     /// <summary>The largest output limit per answer whose bound fits <paramref name="room"/>; negative: not even the input fits.</summary>
     public long OutputWithin(Usd room)

@@ -11,7 +11,9 @@ public readonly record struct LeaseAsk
     /// <summary>The part of <see cref="Used"/> that is spent or exposed: what stays when all open holds end in nothing.</summary>
     public required Usd Spent { get; init; }
 
-    /// <summary>What the asker keeps in any case. <see cref="Used"/>: what is free of its lease may be taken back.</summary>
+    /// <summary>
+    /// What the asker keeps in any case: it goes on holding from it while it asks. <see cref="Used"/>: what is free of its lease may be taken back.
+    /// </summary>
     public required Usd Keep { get; init; }
 
     /// <summary>One attempt's hold; zero: nothing is asked for, something is given back or fetched ahead.</summary>
@@ -39,11 +41,20 @@ public readonly record struct CapStanding
     /// <summary>Of the other journals: charged or exposed.</summary>
     public required Usd OthersSpent { get; init; }
 
+    /// <summary>The asker's lease so far.</summary>
+    public required Usd OwnGranted { get; init; }
+
     /// <summary>Of the asker's journal: charged or exposed, as far as the ledger knows.</summary>
     public required Usd OwnSpent { get; init; }
 
     /// <summary>Other journals that hold a part of the period.</summary>
     public int Others { get; init; }
+
+    /// <summary>
+    /// True: all that is granted is within the limit, with <paramref name="granted"/> to the asker. Where it is not, because the limit was
+    /// lowered, running calls end as they began, but what they leave over is nobody's to hold.
+    /// </summary>
+    public bool Covers(Usd granted) => Limit > Usd.Zero && Baseline + OthersCommitted + granted <= Limit;
 }
 
 /// <summary>How an ask ends.</summary>
@@ -65,8 +76,8 @@ public enum GrantOutcome
 public readonly record struct Grant(GrantOutcome Outcome, Usd Granted, Usd Spent);
 
 /// <summary>
-/// Decides what a lease becomes. The sum of what is granted never rises above the limit in force; a lease that exceeds it for other reasons
-/// (a lowered limit, a bill above its bound) is cut to what is used of it.
+/// Decides what a lease becomes. The sum of what is granted never rises above the limit in force; where it exceeds it for other reasons (a
+/// lowered limit, a bill above its bound), each asker keeps what it uses, and what it did not give up.
 /// </summary>
 public static class Granting
 {
@@ -77,20 +88,22 @@ public static class Granting
     {
         var used = Max(ask.Used, standing.OwnSpent);
         var spent = standing.Baseline + standing.OthersSpent + Max(ask.Spent, standing.OwnSpent);
-        var room = standing.Limit - standing.Baseline - standing.OthersCommitted - used;
+        var share = standing.Limit - standing.Baseline - standing.OthersCommitted;
+        var room = share - used;
+        // A silo goes on holding from what it keeps: to cut that would grant the money twice, whatever the limit has become. Beyond its share
+        // nothing rises, whatever the asker says.
+        var kept = Min(Max(ask.Keep, used), Max(standing.OwnGranted, share));
         if (standing.Limit == Usd.Zero || (ask.Need > Usd.Zero && room < ask.Least))
         {
             // A limit of 0 blocks what costs nothing too.
             var outcome = standing.Limit == Usd.Zero || spent + ask.Least > standing.Limit ? GrantOutcome.Exhausted : GrantOutcome.Held;
-            // What it has free is given back: together with others' it may be enough for somebody.
-            return new(outcome, used, spent);
+            // What it gave up is free again: together with others' it may be enough for somebody.
+            return new(outcome, kept, spent);
         }
 
         var hold = Min(ask.Need, room);
         var ahead = Ahead(ask, room - hold, standing.Others);
-        // What it holds already stays, unless the limit says otherwise.
-        var kept = Min(ask.Keep - used, room);
-        return new(GrantOutcome.Granted, used + Max(Max(hold + ahead, kept), Usd.Zero), spent);
+        return new(GrantOutcome.Granted, Max(used + hold + ahead, kept), spent);
     }
 
     private static Usd Ahead(in LeaseAsk ask, Usd room, int others)

@@ -22,14 +22,20 @@ public static class PeriodCalendar
     public static TimeWindow PeriodAt(CapPeriod period, string zone, DateTimeOffset instant)
     {
         var of = DateTimeZoneProviders.Tzdb.GetZoneOrNull(zone) ?? throw new ArgumentException($"{zone} is no IANA time zone.", nameof(zone));
-        var day = Instant.FromDateTimeOffset(instant).InZone(of).Date;
+        var window = PeriodOf(period, Instant.FromDateTimeOffset(instant).InZone(of).Date, of);
+        // A clock that goes back over midnight shows the old day again, after the new one has begun.
+        return instant < window.To ? window : PeriodOf(period, Instant.FromDateTimeOffset(window.To).InZone(of).Date, of);
+    }
+
+    private static TimeWindow PeriodOf(CapPeriod period, LocalDate day, DateTimeZone zone)
+    {
         var (first, next) = period switch
         {
             CapPeriod.Daily => (day, day.PlusDays(1)),
             CapPeriod.Weekly => (day.PlusDays(1 - (int)day.DayOfWeek), day.PlusDays(8 - (int)day.DayOfWeek)),
             _ => (new LocalDate(day.Year, day.Month, 1), new LocalDate(day.Year, day.Month, 1).PlusMonths(1)),
         };
-        return new(StartOf(first, of), StartOf(next, of));
+        return new(StartOf(first, zone), StartOf(next, zone));
     }
 
     private static DateTimeOffset StartOf(LocalDate day, DateTimeZone zone) => zone.ResolveLocal(day.AtMidnight(), Midnight).ToInstant().ToDateTimeOffset();

@@ -24,6 +24,9 @@ public readonly record struct LeaseState(Usd Granted, long Number, Usd Settled, 
 /// </remarks>
 public sealed class Slice
 {
+    /// <summary>No time: nothing is held before the next ask is answered.</summary>
+    public const long Never = long.MinValue;
+
     private readonly Lock _gate = new();
     private readonly List<Pending> _pending = [];
     private Int128 _granted;
@@ -31,10 +34,11 @@ public sealed class Slice
     private Int128 _exposed;
     private Int128 _held;
     private Int128 _pendingSum;
-    private long _number;
     private long _shippedThrough = -1;
-    private long _usableUntil = long.MinValue;
-    private bool _asking;
+    private long _usableUntil = Never;
+
+    // Rows of earlier asks are out of date; at the start, and after Expire, all are.
+    private long _believedFrom = long.MaxValue;
 
     /// <summary>What can be held at once; negative where more was used than granted.</summary>
     public Usd Free
@@ -75,7 +79,7 @@ public sealed class Slice
         lock (_gate)
         {
             // What costs nothing always fits.
-            if (now >= _usableUntil || (amount > Usd.Zero && Free_NeedsLock < amount.PicoUsd))
+            if (amount > Usd.Zero && (now >= _usableUntil || Free_NeedsLock < amount.PicoUsd))
             {
                 return false;
             }
@@ -105,33 +109,35 @@ public sealed class Slice
     /// <param name="seq">The charge's place in the journal.</param>
     public void Expose(Usd hold, long seq) => End(hold, new Pending(seq, hold.PicoUsd));
 
-    /// <summary>Begins an ask. Until <see cref="Apply"/> or <see cref="Abandon"/> nothing more is held, where it may take free money back.</summary>
-    /// <param name="mayLower">True: what is free may be taken back.</param>
-    public (Usd Used, Usd Spent, Usd Granted) Ask(bool mayLower)
+    /// <summary>
+    /// Begins an ask. No earlier row raises the slice from now on, answer or not: an ask that seems lost may still arrive, and undo what the
+    /// row said before it.
+    /// </summary>
+    /// <param name="number">Higher than that of every ask before it of the same journal.</param>
+    /// <param name="mayLower">True: what is free is given up. Where nothing may be held it is in any case.</param>
+    public (Usd Used, Usd Spent, Usd Keep) Ask(long number, bool mayLower)
     {
         lock (_gate)
         {
-            var granted = _granted;
-            if (mayLower)
+            _believedFrom = number;
+            if (mayLower || _usableUntil == Never)
             {
                 // Given up before it is asked: were the answer lost, the database would have taken it back and nobody here would know.
                 _granted = Int128.Min(_granted, Used_NeedsLock);
-                _asking = true;
             }
 
-            return (new(Used_NeedsLock), new(Spent_NeedsLock), new(Int128.Max(granted, Used_NeedsLock)));
+            return (new(Used_NeedsLock), new(Spent_NeedsLock), new(Int128.Max(_granted, Used_NeedsLock)));
         }
     }
 
     /// <summary>Takes over what the database says.</summary>
     /// <param name="state">Read in one moment.</param>
-    /// <param name="usableUntil">Monotonic timestamp after which it must be confirmed before anything more is held.</param>
-    /// <param name="isAnswer">True: it answers the ask that is under way.</param>
+    /// <param name="usableUntil">Monotonic timestamp after which it must be confirmed before anything more is held; <see cref="Never"/>: at once.</param>
+    /// <param name="isAnswer">True: it answers the last ask, so it knows the limit. Whatever else is read only prolongs what such an answer began.</param>
     public void Apply(in LeaseState state, long usableUntil, bool isAnswer)
     {
         lock (_gate)
         {
-            _asking &= !isAnswer;
             // A ledger that lost commits stands before what was seen; it will come there again.
             if (state.ShippedThrough >= _shippedThrough)
             {
@@ -139,35 +145,27 @@ public sealed class Slice
                 ForgetShipped_NeedsLock();
             }
 
-            if (isAnswer || (!_asking && state.Number >= _number))
+            if (state.Number < _believedFrom)
             {
-                (_granted, _number) = (state.Granted.PicoUsd, state.Number);
-            }
-            else if (state.Number < _number)
-            {
-                // Read before the last answer, or the database has lost it: the smaller one is safe, and the next reading tells.
+                // Read before the last ask, or the database has lost it: the smaller one is safe, and a later row tells.
                 _granted = Int128.Min(_granted, state.Granted.PicoUsd);
+                return;
             }
 
-            _usableUntil = usableUntil;
+            _granted = state.Granted.PicoUsd;
+            if (isAnswer || _usableUntil != Never)
+            {
+                _usableUntil = usableUntil;
+            }
         }
     }
 
-    /// <summary>The ask that is under way has no answer; what was granted is learnt when the lease is next read.</summary>
-    public void Abandon()
-    {
-        lock (_gate)
-        {
-            _asking = false;
-        }
-    }
-
-    /// <summary>Nothing more is held until the lease is confirmed: the limit may have changed.</summary>
+    /// <summary>Nothing more is held until a later ask is answered: the limit may have changed.</summary>
     public void Expire()
     {
         lock (_gate)
         {
-            _usableUntil = long.MinValue;
+            (_usableUntil, _believedFrom) = (Never, long.MaxValue);
         }
     }
 
