@@ -1,0 +1,24 @@
+using Dvara.Domain;
+using Dvara.Domain.Budgets;
+
+namespace Dvara.UnitTests.Budgets;
+
+/// <summary>Caps that say what matters, and leave the rest to nobody.</summary>
+internal static class SomeCaps
+{
+    public static readonly DateTimeOffset Start = new(2026, 4, 1, 0, 0, 0, TimeSpan.Zero);
+
+    public static Cap Of(TenantId? tenant = null, ApiKeyId? key = null, CapTag? tag = null, string? model = null) => new()
+    {
+        Id = new(Guid.NewGuid()),
+        TenantId = tenant,
+        ApiKeyId = key,
+        Tag = tag,
+        Model = model,
+        Name = "cap",
+        Period = CapPeriod.Monthly,
+        Limit = Usd.FromDecimal(10),
+        CreatedAt = Start,
+        UpdatedAt = Start,
+    };
+}
