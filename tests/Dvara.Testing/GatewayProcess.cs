@@ -170,6 +170,8 @@ public sealed partial class GatewayProcess : IAsyncDisposable
 
             if (_process.HasExited)
             {
+                // Only this waits for the rest of what it printed.
+                await _process.WaitForExitAsync(patience.Token);
                 throw new InvalidOperationException($"The gateway ended with {_process.ExitCode} before it said {pattern}:\n{Output}");
             }
         }
