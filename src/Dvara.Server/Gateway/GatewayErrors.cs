@@ -19,6 +19,9 @@ internal static class GatewayErrors
     public static readonly ApiError TwoLengths = new(400, Invalid, "invalid_request",
         "The request has both a Content-Length and a Transfer-Encoding; send one of them.");
 
+    public static readonly ApiError OnlyChunked = new(400, Invalid, "invalid_request",
+        "The Transfer-Encoding must be chunked and nothing else, once, on HTTP/1.1.");
+
     public static readonly ApiError NoWebSocket = new(400, Invalid, "invalid_request", "Web sockets are not served; streams are server-sent events.");
 
     public static readonly ApiError KeyRequired = new(401, Authentication, "api_key_required",

@@ -4,7 +4,6 @@ using Dvara.Server.Costs;
 using Dvara.Server.Metering;
 using Dvara.Server.Storage;
 using Microsoft.AspNetCore.Connections;
-using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace Dvara.Server.Hosting;
@@ -116,7 +115,7 @@ internal static class Commands
     /// <returns>The message for an operator, or null for a fault of ours, which keeps its stack trace.</returns>
     private static string? Explain(Exception exception) => exception switch
     {
-        SettingsException or OptionsValidationException or MigrationException or JournalDamagedException or UnauthorizedAccessException => exception.Message,
+        SettingsException or MigrationException or JournalDamagedException or UnauthorizedAccessException => exception.Message,
         IOException { InnerException: AddressInUseException } =>
             $"{exception.Message} Stop what listens there, or set ASPNETCORE_URLS to another address such as http://localhost:8081.",
         IOException => exception.Message,

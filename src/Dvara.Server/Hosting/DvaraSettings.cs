@@ -67,6 +67,9 @@ internal sealed record DvaraSettings
     /// <summary>Bounds of the data plane (<c>Dvara:Gateway:*</c>).</summary>
     public GatewayOptions Gateway { get; init; } = new();
 
+    /// <summary>Bounds of the journal (<c>Dvara:Journal:*</c>).</summary>
+    public JournalOptions Journal { get; init; } = new();
+
     /// <summary>How caps refuse (<c>Dvara:Budgets:*</c>).</summary>
     public BudgetOptions Budgets { get; init; } = new();
 
@@ -95,7 +98,7 @@ internal sealed record DvaraSettings
         var listeners = ListenerSettings.Read(configuration, problems);
         var settings = new DvaraSettings
         {
-            DataDirectory = configuration["DVARA_DATA_DIR"] ?? "./data",
+            DataDirectory = configuration["DVARA_DATA_DIR"] is { Length: > 0 } folder ? folder : "./data",
             AdminToken = configuration["DVARA_ADMIN_TOKEN"],
             MasterKey = configuration["DVARA_MASTER_KEY"],
             Postgres = configuration["DVARA_POSTGRES"] is { Length: > 0 } postgres ? postgres : null,
@@ -109,6 +112,7 @@ internal sealed record DvaraSettings
             Acknowledge = ReadAcknowledge(configuration["Dvara:Metering:Acknowledge"], problems),
             Providers = ProviderSettings.Read(configuration, listeners.Ports, problems),
             Gateway = GatewayOptions.Read(configuration, problems),
+            Journal = JournalOptions.Read(configuration, problems),
             Budgets = BudgetOptions.Read(configuration, problems),
             Listeners = listeners,
             LeaveSeconds = ReadNumber(configuration, "Dvara:Hosting:LeaveSeconds", string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]) ? 0 : 5, 0, 300, problems),
@@ -288,6 +292,10 @@ internal sealed record DvaraSettings
         if (problem is not null)
         {
             problems.Add($"DVARA_CLOCK_START: {problem}");
+        }
+        else if (instant < DateTimeOffset.UnixEpoch)
+        {
+            problems.Add($"DVARA_CLOCK_START is {text}. It must not be before 1970-01-01T00:00:00Z, where the ids of requests begin.");
         }
 
         return instant;

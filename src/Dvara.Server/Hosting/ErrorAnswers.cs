@@ -65,7 +65,8 @@ internal static partial class ErrorAnswers
         _ => Failed,
     };
 
-    private static ApiError Of(int status)
+    /// <summary>Of a request that failed with a status alone.</summary>
+    public static ApiError Of(int status)
     {
         const string Invalid = "invalid_request_error";
         return status switch
