@@ -17,22 +17,22 @@ internal static class BudgetEndpoints
     public static void MapBudgets(this IEndpointRouteBuilder app)
     {
         var budgets = app.MapGroup(Path).WithTags("Budgets");
-        budgets.MapPost("/", CreateAsync).RequireScope("budgets:write").WithSummary("Make a budget; it counts what its period has spent already");
+        budgets.MapPost("/", CreateAsync).RequireScope("budgets:write").WithoutQuery().WithSummary("Make a budget; it counts what its period has spent already");
         budgets.MapGet("/", ListAsync).RequireScope("budgets:read").WithSummary("List budgets, newest first");
-        budgets.MapGet("/{id}", ReadAsync).RequireScope("budgets:read").WithSummary("Read a budget");
-        budgets.MapPut("/{id}", ReplaceAsync).RequireScope("budgets:write").WithSummary("Replace a budget, all but scope, period and zone");
-        budgets.MapPatch("/{id}", PatchAsync).RequireScope("budgets:write").WithSummary("Change a budget: a merge patch");
-        budgets.MapDelete("/{id}", DeleteAsync).RequireScope("budgets:write").WithSummary("Delete a budget");
-        budgets.MapGet("/{id}/usage", ReadUsageAsync).RequireScope("budgets:read").WithSummary("What the current period has used");
+        budgets.MapGet("/{id}", ReadAsync).RequireScope("budgets:read").WithoutQuery().WithSummary("Read a budget");
+        budgets.MapPut("/{id}", ReplaceAsync).RequireScope("budgets:write").WithoutQuery().WithSummary("Replace a budget, all but scope, period and zone");
+        budgets.MapPatch("/{id}", PatchAsync).RequireScope("budgets:write").WithoutQuery().WithSummary("Change a budget: a merge patch");
+        budgets.MapDelete("/{id}", DeleteAsync).RequireScope("budgets:write").WithoutQuery().WithSummary("Delete a budget");
+        budgets.MapGet("/{id}/usage", ReadUsageAsync).RequireScope("budgets:read").WithoutQuery().WithSummary("What the current period has used");
     }
 
     private static async Task<IResult> CreateAsync(
         HttpContext httpContext, CapWrites caps, LedgerWriter ledger, ChangeFeed changes, TimeProvider clock)
     {
         var (body, error) = await AdminJson.ReadObjectAsync(httpContext);
-        if ((error ?? Unasked(httpContext)) is { } malformed)
+        if (error is not null)
         {
-            return malformed;
+            return error;
         }
 
         var admin = httpContext.Admin();
@@ -82,11 +82,6 @@ internal static class BudgetEndpoints
 
     private static async Task<IResult> ReadAsync(string id, HttpContext httpContext, Database database)
     {
-        if (Unasked(httpContext) is { } error)
-        {
-            return error;
-        }
-
         var cap = ParseId(id) is { } capId ? await database.ReadAsync(c => CapStore.FindAsync(c, capId), httpContext.RequestAborted) : null;
         return IsVisible(cap, httpContext) ? Answered(httpContext, cap!) : BudgetRefusals.NotFound();
     }
@@ -107,9 +102,9 @@ internal static class BudgetEndpoints
         string id, HttpContext httpContext, CapWrites caps, ChangeFeed changes, TimeProvider clock, Func<Cap, (Cap? Next, ApiError? Error)> decide)
     {
         var (match, error) = IfMatch.Read(httpContext);
-        if ((error ?? Unasked(httpContext)) is { } malformed)
+        if (error is not null)
         {
-            return malformed;
+            return error;
         }
 
         if (ParseId(id) is not { } capId)
@@ -134,9 +129,9 @@ internal static class BudgetEndpoints
     private static async Task<IResult> DeleteAsync(string id, HttpContext httpContext, CapWrites caps, ChangeFeed changes, TimeProvider clock)
     {
         var (match, error) = IfMatch.Read(httpContext);
-        if ((error ?? Unasked(httpContext)) is { } malformed)
+        if (error is not null)
         {
-            return malformed;
+            return error;
         }
 
         if (ParseId(id) is not { } capId)
@@ -160,11 +155,6 @@ internal static class BudgetEndpoints
 
     private static async Task<IResult> ReadUsageAsync(string id, HttpContext httpContext, Database database, LedgerWriter ledger, TimeProvider clock)
     {
-        if (Unasked(httpContext) is { } error)
-        {
-            return error;
-        }
-
         if (ParseId(id) is not { } capId)
         {
             return BudgetRefusals.NotFound();
@@ -196,8 +186,6 @@ internal static class BudgetEndpoints
 
     /// <summary>A narrowed caller sees its tenant's budgets, the platform's for it too, and not those of no tenant: they tell of others.</summary>
     private static bool IsVisible(Cap? cap, HttpContext httpContext) => cap is not null && httpContext.Admin().MaySee(cap.TenantId);
-
-    private static ApiError? Unasked(HttpContext httpContext) => new AdminQuery(httpContext.Request.Query).Error();
 
     private static AuditEvent Event(HttpContext httpContext, TimeProvider clock, string type, Cap cap, object facts) =>
         AuditEvent.By(httpContext.Admin(), clock, httpContext, type, cap.TenantId, facts);

@@ -16,16 +16,12 @@ internal static class JournalWriteOff
     public static void MapJournalWriteOff(this IEndpointRouteBuilder app) =>
         app.MapPost("/v1/admin/journals/{id}/write-off", WriteOffAsync)
             .RequireScope("journals:write")
+            .WithoutQuery()
             .WithTags("Journals")
             .WithSummary("Give what was granted to a missing journal back to its budgets");
 
     private static async Task<IResult> WriteOffAsync(HttpContext httpContext, string id, Database database, TimeProvider clock)
     {
-        if (new AdminQuery(httpContext.Request.Query).Error() is { } error)
-        {
-            return error;
-        }
-
         // Journals hold the charges of all tenants: for who sees one tenant only there are none.
         if (httpContext.Admin().TenantId is not null || !Guid.TryParseExact(id, "D", out var journal))
         {

@@ -9,14 +9,14 @@ namespace Dvara.Server.Costs;
 internal static class ResolveEndpoint
 {
     public static void MapResolve(this IEndpointRouteBuilder costs) =>
-        costs.MapPost("/{id}/resolve", ResolveAsync).RequireScope("costs:write").WithSummary("Settle an unresolved charge");
+        costs.MapPost("/{id}/resolve", ResolveAsync).RequireScope("costs:write").WithoutQuery().WithSummary("Settle an unresolved charge");
 
     private static async Task<IResult> ResolveAsync(HttpContext httpContext, string id, Resolutions resolutions, TimeProvider clock)
     {
         var (request, error) = await AdminJson.ReadAsync<ResolutionRequest>(httpContext);
-        if ((error ?? new AdminQuery(httpContext.Request.Query).Error()) is { } refused)
+        if (error is not null)
         {
-            return refused;
+            return error;
         }
 
         var (usage, invalid) = request!.Read();
