@@ -43,6 +43,9 @@ public sealed record LeaseUse
 
     public Usd Corrected { get; init; }
 
+    /// <summary>What running attempts can cost beyond their holds.</summary>
+    public Usd Beyond { get; init; }
+
     public long Requests { get; init; }
 
     public long Refused { get; init; }
@@ -63,6 +66,9 @@ public sealed record CapUse
     public required Usd Exposure { get; init; }
 
     public required Overrun Overrun { get; init; }
+
+    /// <summary>By so much the limit can still be exceeded at most: zero for a strict cap.</summary>
+    public required Usd OverrunBound { get; init; }
 
     /// <summary>Never negative.</summary>
     public required Usd Remaining { get; init; }
@@ -86,6 +92,7 @@ public sealed record CapUse
             Exposure = exposure,
             Overrun = Overrun.Explain(
                 spent, cap.Limit, Sum(leases, lease => lease.AboveBound), Sum(leases, lease => lease.Late), Sum(leases, lease => lease.Corrected)),
+            OverrunBound = Sum(leases, lease => lease.Beyond),
             Remaining = NotNegative(cap.Limit - spent - held - exposure),
             State = period.HardTold || spent >= cap.Limit ? CapState.Hard
                 : period.SoftTold || spent >= cap.SoftThreshold ? CapState.Soft

@@ -47,14 +47,13 @@ internal sealed class BudgetGate(
             return new(HoldDecision.Refuse(HoldRefusal.Unpriced));
         }
 
-        var terms = Terms.Of(request, bound, CapsOf(matching));
-        return TryHold(request, terms, matching, at) is { } hold
+        return WithinCeiling(request, Terms.Of(request, bound, CapsOf(matching))) is { } terms && TryHold(request, matching, terms, at) is { } hold
             ? new(new HoldDecision(hold, null, null))
-            : WaitAsync(request, terms, matching, cancellationToken);
+            : WaitAsync(request, bound, cancellationToken);
     }
 
     /// <summary>A charge of this silo, in the caps that it had no hold in: they came to be known here while its attempt ran.</summary>
-    public void OnCharged(in CapScope scope, DateTimeOffset at, (CapLease Lease, Usd Amount)[] held, Charge charge, long seq)
+    public void OnCharged(in CapScope scope, DateTimeOffset at, HoldPart[] held, Charge charge, long seq)
     {
         if (Array.Exists(held, part => part.Lease.Cap.Mode == CapMode.Elastic))
         {
@@ -73,7 +72,7 @@ internal sealed class BudgetGate(
         {
             if (!Array.Exists(held, part => part.Lease.Cap.Id == cap.Id) && leases.FindAt(cap, at) is { } lease)
             {
-                lease.Settle(Usd.Zero, charge.Cost.Total, seq);
+                lease.Settle(new(lease, Usd.Zero, Usd.Zero), charge.Cost.Total, seq);
             }
         }
     }
@@ -100,37 +99,28 @@ internal sealed class BudgetGate(
     }
 
     /// <summary>Holds everywhere, or nowhere.</summary>
-    private Hold? TryHold(HoldRequest request, in Terms terms, CapLease[] matching, DateTimeOffset at)
-    {
-        if (request.PerCallMax is { } most && terms.Full > most)
-        {
-            return null;
-        }
-
-        return TryHold(request, matching, terms.Full, at, terms.SentLimit);
-    }
-
-    private Hold? TryHold(HoldRequest request, CapLease[] matching, Usd strict, DateTimeOffset at, long? sentLimit)
+    private Hold? TryHold(HoldRequest request, CapLease[] matching, in Terms terms, DateTimeOffset at)
     {
         var now = Ticks.Now;
-        var parts = matching.Length == 0 ? [] : new (CapLease Lease, Usd Amount)[matching.Length];
+        var parts = matching.Length == 0 ? [] : new HoldPart[matching.Length];
         for (var i = 0; i < parts.Length; i++)
         {
-            var amount = AmountOf(request, matching[i], strict);
-            if (!matching[i].TryHold(amount, now))
+            var amount = AmountOf(request, matching[i], terms.Full);
+            var part = new HoldPart(matching[i], amount, terms.Full - amount);
+            if (!matching[i].TryHold(part, now))
             {
                 while (--i >= 0)
                 {
-                    parts[i].Lease.Release(parts[i].Amount);
+                    parts[i].Lease.Release(parts[i]);
                 }
 
                 return null;
             }
 
-            parts[i] = (matching[i], amount);
+            parts[i] = part;
         }
 
-        return new Hold(this, request.Scope, at, parts, sentLimit);
+        return new Hold(this, request.Scope, at, parts, terms.SentLimit);
     }
 
     /// <summary>A strict cap sets the bound aside; an elastic one what such a call usually costs, or what is left of it.</summary>
@@ -146,60 +136,54 @@ internal sealed class BudgetGate(
         return free > Usd.Zero ? Min(wanted, free) : wanted;
     }
 
-    private async ValueTask<HoldDecision> WaitAsync(HoldRequest request, Terms terms, CapLease[] matching, CancellationToken cancellationToken)
+    private async ValueTask<HoldDecision> WaitAsync(HoldRequest request, AttemptBound bound, CancellationToken cancellationToken)
     {
-        if (WithinCeiling(request, terms) is not { } affordable)
-        {
-            return HoldDecision.Refuse(HoldRefusal.PerCall);
-        }
-
-        terms = affordable;
-        if (matching.Length == 0)
-        {
-            return new(new Hold(this, request.Scope, clock.GetUtcNow(), [], terms.SentLimit), null, null);
-        }
-
-
         var started = Ticks.Now;
         var isTight = request.Tighter is null;
         var overtaken = 0;
-        foreach (var lease in matching)
-        {
-            Interlocked.Increment(ref lease.Waiting);
-        }
-
+        CapLease[] matching = [];
         try
         {
             while (true)
             {
-                var at = clock.GetUtcNow();
-                matching = Renew(matching, at);
-                if (matching.Length == 0)
+                // Anew each time: caps come and go, and a wait may lead into the next period.
+                matching = WaitFor(Match(request.Scope, clock.GetUtcNow()), matching);
+                if (WithinCeiling(request, Terms.Of(request, bound, CapsOf(matching))) is not { } terms)
                 {
-                    return new(new Hold(this, request.Scope, at, [], terms.SentLimit), null, null);
+                    if (isTight)
+                    {
+                        return HoldDecision.Refuse(HoldRefusal.PerCall);
+                    }
+
+                    (bound, isTight) = (request.Tighter!(), true);
+                    continue;
                 }
 
                 var change = WhenAnyChanges(matching);
-                var (obstacle, refusal) = await FetchAsync(request, terms, matching);
+                var (obstacle, refusal) = await FetchAsync(request, terms, matching, isTight);
                 if (refusal == HoldRefusal.Unavailable)
                 {
                     return HoldDecision.Refuse(HoldRefusal.Unavailable);
                 }
 
-                if (TryHold(request, matching, terms.Full, at, terms.SentLimit) is { } whole)
+                var at = clock.GetUtcNow();
+                if (!Array.TrueForAll(matching, lease => lease.Period.Contains(at)))
+                {
+                    continue;
+                }
+
+                if (TryHold(request, matching, terms, at) is { } whole)
                 {
                     return new(whole, null, null);
                 }
 
                 if (!isTight)
                 {
-                    isTight = true;
-                    var tighter = Terms.Of(request, request.Tighter!(), CapsOf(matching));
-                    terms = WithinCeiling(request, tighter) ?? terms;
+                    (bound, isTight) = (request.Tighter!(), true);
                     continue;
                 }
 
-                if (FreeOf(matching) is { } free && terms.Within(free) is { } cut && TryHold(request, matching, cut.Full, at, cut.SentLimit) is { } clamped)
+                if (FreeOf(matching) is { } free && terms.Within(free) is { } cut && TryHold(request, matching, cut, at) is { } clamped)
                 {
                     return new(clamped, null, null);
                 }
@@ -218,7 +202,8 @@ internal sealed class BudgetGate(
                 var waited = Ticks.Since(started).TotalMilliseconds;
                 if (refusal == HoldRefusal.Exhausted || waited >= obstacle.Cap.HoldWaitMs || obstacle.Waiting > options.WaitingMax)
                 {
-                    return Refused(refusal ?? HoldRefusal.Held, obstacle);
+                    obstacle.OnRefused();
+                    return HoldDecision.Refuse(refusal!.Value, obstacle);
                 }
 
                 await Task.WhenAny(change, Task.Delay(LookAgain, TimeProvider.System, cancellationToken));
@@ -227,23 +212,37 @@ internal sealed class BudgetGate(
         }
         finally
         {
-            foreach (var lease in matching)
-            {
-                Interlocked.Decrement(ref lease.Waiting);
-            }
+            WaitFor([], matching);
         }
     }
 
+    /// <summary>Counts a call among those that wait for money of <paramref name="leases"/>, and no longer of <paramref name="before"/>.</summary>
+    private static CapLease[] WaitFor(CapLease[] leases, CapLease[] before)
+    {
+        foreach (var lease in leases)
+        {
+            Interlocked.Increment(ref lease.Waiting);
+        }
+
+        foreach (var lease in before)
+        {
+            Interlocked.Decrement(ref lease.Waiting);
+        }
+
+        return leases;
+    }
+
     /// <summary>Asks for every slice that is too small.</summary>
+    /// <param name="isTight">False: the bound may turn out smaller, so nothing is known not to fit.</param>
     /// <returns>The cap that stands in the way, and how; null: each of them had, or has been granted, enough.</returns>
-    private async Task<(CapLease? Obstacle, HoldRefusal? Refusal)> FetchAsync(HoldRequest request, Terms terms, CapLease[] matching)
+    private async Task<(CapLease? Obstacle, HoldRefusal? Refusal)> FetchAsync(HoldRequest request, Terms terms, CapLease[] matching, bool isTight)
     {
         (CapLease? Obstacle, HoldRefusal? Refusal) found = default;
         foreach (var lease in matching)
         {
             var isElastic = lease.Cap.Mode == CapMode.Elastic;
             var need = isElastic ? Min(usual.Of(request.Scope) ?? terms.Full, terms.Full) : terms.Full;
-            var least = isElastic ? Min(Usd.FromPico(1), need) : terms.Least;
+            var least = isElastic || !isTight ? Min(Usd.FromPico(1), need) : terms.Least;
             if (await FetchAsync(lease, need, least) is { } refusal)
             {
                 found = (lease, refusal);
@@ -260,10 +259,11 @@ internal sealed class BudgetGate(
     private async Task<HoldRefusal?> FetchAsync(CapLease lease, Usd need, Usd least)
     {
         var now = Ticks.Now;
-        if (lease.TryHold(need, now))
+        var tried = new HoldPart(lease, need, Usd.Zero);
+        if (lease.TryHold(tried, now))
         {
             // Enough: it was only tried.
-            lease.Release(need);
+            lease.Release(tried);
             return null;
         }
 
@@ -290,42 +290,12 @@ internal sealed class BudgetGate(
         return answer.Outcome == GrantOutcome.Exhausted ? HoldRefusal.Exhausted : HoldRefusal.Held;
     }
 
-    /// <summary>The same caps as they are now: one may have gone, and a wait may lead into the next period.</summary>
-    private CapLease[] Renew(CapLease[] matching, DateTimeOffset at)
-    {
-        if (Array.TrueForAll(matching, lease => lease.Period.Contains(at) && IsInForce(lease)))
-        {
-            return matching;
-        }
-
-        var renewed = Array.ConvertAll(Array.FindAll(matching, IsInForce), lease => leases.At(lease.Cap, at));
-        foreach (var lease in renewed)
-        {
-            Interlocked.Increment(ref lease.Waiting);
-        }
-
-        foreach (var lease in matching)
-        {
-            Interlocked.Decrement(ref lease.Waiting);
-        }
-
-        return renewed;
-    }
-
     private static Cap[] CapsOf(CapLease[] matching) => Array.ConvertAll(matching, lease => lease.Cap);
 
     private static Terms? WithinCeiling(HoldRequest request, Terms terms) => request.PerCallMax is { } most ? terms.Within(most) : terms;
 
-    private bool IsInForce(CapLease lease) => caps.Current.Find(lease.Cap.Id) is { Enabled: true };
-
-    private static HoldDecision Refused(HoldRefusal refusal, CapLease obstacle)
-    {
-        obstacle.OnRefused();
-        return HoldDecision.Refuse(refusal, obstacle);
-    }
-
     private static Task WhenAnyChanges(CapLease[] matching) =>
-        matching.Length == 1 ? matching[0].Change : Task.WhenAny(Array.ConvertAll(matching, lease => lease.Change));
+        matching.Length == 0 ? Task.CompletedTask : Task.WhenAny(Array.ConvertAll(matching, lease => lease.Change));
 
     /// <summary>What fits all strict caps; null: there is none.</summary>
     private static Usd? FreeOf(CapLease[] matching)

@@ -14,6 +14,7 @@ internal sealed class CapLease(Cap cap, TimeWindow period)
     private TaskCompletionSource _change = NewChange();
     private (GrantOutcome Outcome, Usd Least, long Until) _refusal = (GrantOutcome.Granted, default, long.MinValue);
     private Int128 _heldSinceTick;
+    private Int128 _beyond;
     private Usd _rate;
     private long _refused;
     private long _lastHeld;
@@ -49,32 +50,51 @@ internal sealed class CapLease(Cap cap, TimeWindow period)
     /// <summary>Monotonic timestamp of the last hold.</summary>
     public long LastHeld => Volatile.Read(ref _lastHeld);
 
-    public bool TryHold(Usd amount, long now)
+    /// <summary>What running attempts can cost beyond their holds: by so much the limit of an elastic cap may be exceeded.</summary>
+    public Usd Beyond
     {
-        if (_cap.Limit == Usd.Zero || !Slice.TryHold(amount, now))
+        get
+        {
+            lock (_gate)
+            {
+                return new(_beyond);
+            }
+        }
+    }
+
+    public bool TryHold(in HoldPart part, long now)
+    {
+        if (_cap.Limit == Usd.Zero || !Slice.TryHold(part.Amount, now))
         {
             return false;
         }
 
         lock (_gate)
         {
-            _heldSinceTick += amount.PicoUsd;
+            _heldSinceTick += part.Amount.PicoUsd;
+            _beyond += part.Beyond.PicoUsd;
         }
 
         Volatile.Write(ref _lastHeld, now);
         return true;
     }
 
-    public void Release(Usd hold)
+    public void Release(in HoldPart part)
     {
-        Slice.Release(hold);
-        OnChange();
+        Slice.Release(part.Amount);
+        OnEnd(part);
     }
 
-    public void Settle(Usd hold, Usd cost, long seq)
+    public void Settle(in HoldPart part, Usd cost, long seq)
     {
-        Slice.Settle(hold, cost, seq);
-        OnChange();
+        Slice.Settle(part.Amount, cost, seq);
+        OnEnd(part);
+    }
+
+    public void Expose(in HoldPart part, long seq)
+    {
+        Slice.Expose(part.Amount, seq);
+        OnEnd(part);
     }
 
     /// <summary>Wakes whoever waits for money of this cap.</summary>
@@ -129,6 +149,9 @@ internal sealed class CapLease(Cap cap, TimeWindow period)
         }
     }
 
+    /// <summary>What the lease's row says of <see cref="Beyond"/>. The watch's own.</summary>
+    public Usd BeyondTold { get; set; }
+
     public void OnRefused() => Interlocked.Increment(ref _refused);
 
     public long TakeRefused() => Interlocked.Exchange(ref _refused, 0);
@@ -154,6 +177,19 @@ internal sealed class CapLease(Cap cap, TimeWindow period)
                 return _rate;
             }
         }
+    }
+
+    private void OnEnd(in HoldPart part)
+    {
+        if (part.Beyond != Usd.Zero)
+        {
+            lock (_gate)
+            {
+                _beyond -= part.Beyond.PicoUsd;
+            }
+        }
+
+        OnChange();
     }
 
     private static TaskCompletionSource NewChange() => new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -4,8 +4,14 @@ using Dvara.Domain.Metering;
 
 namespace Dvara.Server.Budgets;
 
+/// <summary>What is set aside for an attempt in one cap.</summary>
+/// <param name="Lease">Out of this lease.</param>
+/// <param name="Amount">So much.</param>
+/// <param name="Beyond">What the attempt can cost beyond that; only an elastic cap leaves some.</param>
+internal readonly record struct HoldPart(CapLease Lease, Usd Amount, Usd Beyond);
+
 /// <summary>Money set aside for one attempt, in every cap that it falls under. It ends exactly once: by release, or by the attempt's charge.</summary>
-internal sealed class Hold(BudgetGate gate, CapScope scope, DateTimeOffset at, (CapLease Lease, Usd Amount)[] parts, long? outputLimit)
+internal sealed class Hold(BudgetGate gate, CapScope scope, DateTimeOffset at, HoldPart[] parts, long? outputLimit)
 {
     private int _ended;
 
@@ -24,7 +30,7 @@ internal sealed class Hold(BudgetGate gate, CapScope scope, DateTimeOffset at, (
         get
         {
             CapLease? tightest = null;
-            foreach (var (lease, _) in parts)
+            foreach (var (lease, _, _) in parts)
             {
                 if (lease.Cap.TenantId is not null && (tightest is null || lease.Known.Remaining < tightest.Known.Remaining))
                 {
@@ -41,9 +47,9 @@ internal sealed class Hold(BudgetGate gate, CapScope scope, DateTimeOffset at, (
     {
         if (Interlocked.Exchange(ref _ended, 1) == 0)
         {
-            foreach (var (lease, amount) in parts)
+            foreach (var part in parts)
             {
-                lease.Release(amount);
+                part.Lease.Release(part);
             }
         }
     }
@@ -58,17 +64,17 @@ internal sealed class Hold(BudgetGate gate, CapScope scope, DateTimeOffset at, (
             return;
         }
 
-        foreach (var (lease, amount) in parts)
+        // What is unknown or unpriced may still be billed: its hold stays.
+        var mayBeBilled = charge.State is ChargeState.Unresolved or ChargeState.Unpriced;
+        foreach (var part in parts)
         {
-            switch (charge.State)
+            if (mayBeBilled)
             {
-                // It may still be billed: nobody knows how much.
-                case ChargeState.Unresolved or ChargeState.Unpriced:
-                    lease.Slice.Expose(amount, seq);
-                    break;
-                default:
-                    lease.Settle(amount, charge.Cost.Total, seq);
-                    break;
+                part.Lease.Expose(part, seq);
+            }
+            else
+            {
+                part.Lease.Settle(part, charge.Cost.Total, seq);
             }
         }
 

@@ -69,8 +69,8 @@ internal static class LeaseStore
         WHERE j.id = @journal AND p.end_ms > @since
         """;
 
-    private const string AddRefusedSql = """
-        UPDATE leases SET refused = refused + @count WHERE cap_id = @cap AND start_ms = @start AND journal_id = @journal
+    private const string NoteUseSql = """
+        UPDATE leases SET refused = refused + @refused, beyond_pico_usd = @beyond WHERE cap_id = @cap AND start_ms = @start AND journal_id = @journal
         """;
 
     private const string FindOwnerSql = "SELECT journal_id FROM charges WHERE attempt_id = @attempt AND revision = 0";
@@ -192,8 +192,9 @@ internal static class LeaseStore
     public static Task<JournalId?> FindOwnerAsync(DbTransaction transaction, AttemptId attempt) =>
         transaction.Connection!.QuerySingleOrDefaultAsync<JournalId?>(FindOwnerSql, new { attempt }, transaction);
 
-    public static Task AddRefusedAsync(DbTransaction transaction, LeaseKey key, long count) =>
-        transaction.Connection!.ExecuteAsync(AddRefusedSql, new { cap = key.Cap, start = key.Start, journal = key.Journal, count }, transaction);
+    /// <summary>What a silo alone knows of its lease: refusals since it last told, and what its running attempts can cost beyond their holds.</summary>
+    public static Task NoteUseAsync(DbTransaction transaction, LeaseKey key, long refused, Usd beyond) =>
+        transaction.Connection!.ExecuteAsync(NoteUseSql, new { cap = key.Cap, start = key.Start, journal = key.Journal, refused, beyond }, transaction);
 
     /// <summary>A sum that outgrows its row stays at the largest: no true charge may be refused for it.</summary>
     private static string Saturating(string column) => $"""

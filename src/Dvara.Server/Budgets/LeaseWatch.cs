@@ -73,7 +73,7 @@ internal sealed class LeaseWatch(
 
         lease.Known = new(cap.Limit, row.Spent + row.Exposed);
         lease.OnChange();
-        await CountRefusedAsync(lease, stoppingToken);
+        await NoteUseAsync(lease, stoppingToken);
         lease.MeasureRate(elapsed);
         if (lease.Period.To <= now || !cap.Enabled)
         {
@@ -103,12 +103,14 @@ internal sealed class LeaseWatch(
         }
     }
 
-    private async Task CountRefusedAsync(CapLease lease, CancellationToken stoppingToken)
+    private async Task NoteUseAsync(CapLease lease, CancellationToken stoppingToken)
     {
-        if (lease.TakeRefused() is var refused and > 0)
+        var (refused, beyond) = (lease.TakeRefused(), lease.Beyond);
+        if (refused > 0 || beyond != lease.BeyondTold)
         {
             await database.WriteAsync(
-                WriteLane.Grant, transaction => LeaseStore.AddRefusedAsync(transaction, new(lease.Cap.Id, lease.Period.From, journal.Id), refused), stoppingToken);
+                WriteLane.Grant, transaction => LeaseStore.NoteUseAsync(transaction, new(lease.Cap.Id, lease.Period.From, journal.Id), refused, beyond), stoppingToken);
+            lease.BeyondTold = beyond;
         }
     }
 

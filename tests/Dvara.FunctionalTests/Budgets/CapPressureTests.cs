@@ -168,6 +168,36 @@ public sealed class CapPressureTests(ITestOutputHelper output) : IAsyncLifetime
         }
     }
 
+    /// <summary>An elastic cap holds what such calls usually cost, so many more fit at once; and says by how much it can be exceeded.</summary>
+    [Fact]
+    public async Task ElasticCap_HoldsTheUsual_AndPublishesItsBound()
+    {
+        var budget = await TenantBudgetAsync(0.5m, new() { ["mode"] = "ELASTIC", ["holdWaitMs"] = 0 });
+        for (var i = 0; i < 10; i++)
+        {
+            Assert.Equal(HttpStatusCode.OK, (await CallAsync(maxTokens: 1000)).Status);
+        }
+
+        var goOn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _upstream.Answer = async (httpContext, call) =>
+        {
+            await goOn.Task;
+            await AnswerAsync(httpContext, call, TimeSpan.Zero);
+        };
+        var running = Enumerable.Range(0, 50).Select(_ => CallAsync(maxTokens: 1000)).ToList();
+        JsonObject usage;
+        do
+        {
+            // Half a second old at most.
+            usage = await _node.Admin.UsageAsync(budget);
+        }
+        while ((decimal)usage["overrunBoundUsd"]! < 50 * (0.05m - Cost));
+
+        goOn.SetResult();
+        Assert.All(await Task.WhenAll(running), call => Assert.Equal(HttpStatusCode.OK, call.Status));
+        Assert.Equal(60 * Cost, (decimal)(await _node.Admin.UsageAsync(budget))["spentUsd"]!);
+    }
+
     private async Task CallUntilAsync(CancellationToken stop)
     {
         while (!stop.IsCancellationRequested)
