@@ -20,6 +20,7 @@ trap 'stop; rm -rf "$data"' EXIT
 # start <instant>: the node as it would run at that time, on a free port that it names when it is ready
 start() {
   local log="$out/server-${1%%T*}.log"
+  : >"$log"
   ASPNETCORE_URLS=http://127.0.0.1:0 DVARA_DATA_DIR=$data DVARA_ADMIN_TOKEN=$token DVARA_SILO_PORT=0 DVARA_ACCEPT_LOSS=1 DVARA_CLOCK_START=$1 \
     dotnet src/Dvara.Server/bin/Release/net10.0/*/Dvara.Server.dll >"$log" 2>&1 &
   server=$!
