@@ -85,6 +85,8 @@ public sealed class CapDrill(int seed) : IAsyncDisposable
 
     public async Task<CapReport> ReportAsync()
     {
+        // A silo ships its journal before it answers.
+        await Task.WhenAll(_cluster.Silos.Select(silo => silo.Admin.UsageAsync(_caps[0].Budget)));
         var (least, worst) = (decimal.MaxValue, 0m);
         foreach (var cap in _caps)
         {

@@ -108,7 +108,8 @@ public static class Granting
 
     private static Usd Ahead(in LeaseAsk ask, Usd room, int others)
     {
-        if (room.PicoUsd < ask.Need.PicoUsd * ScarceHolds)
+        // Nothing is fetched ahead alone where it would soon be missed.
+        if (room.PicoUsd < (ask.Need > Usd.Zero ? ask.Need.PicoUsd * ScarceHolds : 2 * ask.Ahead.PicoUsd))
         {
             return Usd.Zero;
         }

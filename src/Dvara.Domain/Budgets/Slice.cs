@@ -64,6 +64,18 @@ public sealed class Slice
         }
     }
 
+    /// <summary>Held, charged or exposed, as far as it is known here.</summary>
+    public Usd Used
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return new(Used_NeedsLock);
+            }
+        }
+    }
+
     private Int128 Free_NeedsLock => _granted - Used_NeedsLock;
 
     private Int128 Used_NeedsLock => _held + Spent_NeedsLock;
@@ -78,14 +90,22 @@ public sealed class Slice
     {
         lock (_gate)
         {
-            // What costs nothing always fits.
-            if (amount > Usd.Zero && (now >= _usableUntil || Free_NeedsLock < amount.PicoUsd))
+            if (!CanHold_NeedsLock(amount, now))
             {
                 return false;
             }
 
             _held += amount.PicoUsd;
             return true;
+        }
+    }
+
+    /// <summary>True where <see cref="TryHold"/> would succeed now.</summary>
+    public bool CanHold(Usd amount, long now)
+    {
+        lock (_gate)
+        {
+            return CanHold_NeedsLock(amount, now);
         }
     }
 
@@ -168,6 +188,9 @@ public sealed class Slice
             (_usableUntil, _believedFrom) = (Never, long.MaxValue);
         }
     }
+
+    /// <summary>What costs nothing always fits.</summary>
+    private bool CanHold_NeedsLock(Usd amount, long now) => amount == Usd.Zero || (now < _usableUntil && Free_NeedsLock >= amount.PicoUsd);
 
     private void End(Usd hold, Pending pending)
     {

@@ -31,6 +31,12 @@ internal sealed class BudgetGate(
     /// <summary>Holds that it fetches ahead at least: calls that come before its rate is known, or while nobody can be asked.</summary>
     private const int AheadHolds = 8;
 
+    /// <summary>False: there is no cap at all, and nothing to ask for.</summary>
+    public bool HasCaps => !caps.Current.IsEmpty;
+
+    /// <summary>The hold of an attempt that needs none. It still ends with a charge: a cap may come to be known while it runs.</summary>
+    public Hold Nothing(in CapScope scope) => new(this, scope, clock.GetUtcNow(), [], null);
+
     /// <param name="request">The attempt.</param>
     /// <param name="cancellationToken">The client has left; nothing stays held.</param>
     public ValueTask<HoldDecision> HoldAsync(HoldRequest request, CancellationToken cancellationToken)
@@ -39,7 +45,7 @@ internal sealed class BudgetGate(
         var matching = Match(request.Scope, at);
         if (matching.Length == 0 && request.PerCallMax is null)
         {
-            return new(new HoldDecision(new Hold(this, request.Scope, at, [], null), null, null));
+            return new(HoldDecision.Admit(new Hold(this, request.Scope, at, [], null)));
         }
 
         if (request.Bound is not { } bound)
@@ -48,7 +54,7 @@ internal sealed class BudgetGate(
         }
 
         return WithinCeiling(request, Terms.Of(request, bound, CapsOf(matching))) is { } terms && TryHold(request, matching, terms, at) is { } hold
-            ? new(new HoldDecision(hold, null, null))
+            ? new(HoldDecision.Admit(hold))
             : WaitAsync(request, bound, cancellationToken);
     }
 
@@ -111,7 +117,7 @@ internal sealed class BudgetGate(
             {
                 while (--i >= 0)
                 {
-                    parts[i].Lease.Release(parts[i]);
+                    parts[i].Lease.Undo(parts[i]);
                 }
 
                 return null;
@@ -174,7 +180,7 @@ internal sealed class BudgetGate(
 
                 if (TryHold(request, matching, terms, at) is { } whole)
                 {
-                    return new(whole, null, null);
+                    return HoldDecision.Admit(whole);
                 }
 
                 if (!isTight)
@@ -185,7 +191,7 @@ internal sealed class BudgetGate(
 
                 if (FreeOf(matching) is { } free && terms.Within(free) is { } cut && TryHold(request, matching, cut, at) is { } clamped)
                 {
-                    return new(clamped, null, null);
+                    return HoldDecision.Admit(clamped);
                 }
 
                 if (obstacle is null)
@@ -259,11 +265,8 @@ internal sealed class BudgetGate(
     private async Task<HoldRefusal?> FetchAsync(CapLease lease, Usd need, Usd least)
     {
         var now = Ticks.Now;
-        var tried = new HoldPart(lease, need, Usd.Zero);
-        if (lease.TryHold(tried, now))
+        if (lease.CanHold(need, now))
         {
-            // Enough: it was only tried.
-            lease.Release(tried);
             return null;
         }
 

@@ -30,10 +30,6 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
         {
             var owner = charge.Charge.Revision == 0 ? journal : await LeaseStore.FindOwnerAsync(transaction, charge.Charge.Intent.AttemptId) ?? journal;
             tally.Add(charge, owner);
-            if (charge.Charge.Revision > 0 && !StaysExposed(charge.Charge.State))
-            {
-                await LeaseStore.EndExposuresAsync(transaction, charge.Charge.Intent.AttemptId);
-            }
         }
 
         if (tally.Charged.Count == 0)
@@ -43,12 +39,21 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
 
         await LeaseStore.ChargeAsync(transaction, [.. tally.Charged.Select(entry => (entry.Key, entry.Value.Period.To, entry.Value.Sums))]);
         await LeaseStore.ExposeAsync(transaction, tally.Exposed);
+        // Behind it: a ledger that is fed again may get an attempt and its resolution at once.
+        foreach (var charge in inserted.Where(charge => charge.Charge.Revision > 0 && !StaysExposed(charge.Charge.State)))
+        {
+            await LeaseStore.EndExposuresAsync(transaction, charge.Charge.Intent.AttemptId);
+        }
+
         // In one order, so that two batches that tell of the same caps do not wait for each other.
         foreach (var (key, (period, _)) in tally.Charged.DistinctBy(entry => (entry.Key.Cap, entry.Key.Start)).OrderBy(entry => entry.Key.Cap.Value))
         {
-            await CapEvents.TellAsync(transaction, book.Find(key.Cap)!, period, refused: false, clock.GetUtcNow());
+            await CapEvents.TellDueAsync(transaction, book.Find(key.Cap)!, period, clock.GetUtcNow());
         }
     }
+
+    /// <summary>Nothing of the journal runs any more: what it has not used goes back.</summary>
+    public Task OnClosedAsync(DbTransaction transaction, JournalId journal) => JournalLeaseStore.GiveBackAsync(transaction, journal, clock.GetUtcNow());
 
     /// <summary>The outcome is unknown, or no price is: what was held may still be billed.</summary>
     private static bool StaysExposed(ChargeState state) => state is ChargeState.Unresolved or ChargeState.Unpriced;

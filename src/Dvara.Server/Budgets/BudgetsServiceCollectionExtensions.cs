@@ -5,7 +5,9 @@ namespace Dvara.Server.Budgets;
 
 internal static class BudgetsServiceCollectionExtensions
 {
-    /// <remarks>Before Metering starts: the first batch that is shipped charges caps too.</remarks>
+    /// <remarks>
+    /// After Metering: leases are looked at when what the last process left is in the ledger, and no more once the journal is closed.
+    /// </remarks>
     public static IServiceCollection AddBudgets(this IServiceCollection services)
     {
         services.AddSingleton(provider => provider.GetRequiredService<DvaraSettings>().Budgets);

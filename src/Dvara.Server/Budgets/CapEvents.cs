@@ -18,6 +18,10 @@ internal static class CapEvents
     private const string ReadStandingSql = """
         SELECT p.soft_arm AS softArm, p.hard_arm AS hardArm, p.baseline_pico_usd AS baseline,
             coalesce((SELECT sum(l.settled_pico_usd) FROM leases l WHERE l.cap_id = p.cap_id AND l.start_ms = p.start_ms), 0) AS settled,
+            (SELECT count(*) FROM cap_events e
+                WHERE e.cap_id = p.cap_id AND e.start_ms = p.start_ms AND e.threshold = 'SOFT' AND e.arm = p.soft_arm) AS softTold,
+            (SELECT count(*) FROM cap_events e
+                WHERE e.cap_id = p.cap_id AND e.start_ms = p.start_ms AND e.threshold = 'HARD' AND e.arm = p.hard_arm) AS hardTold,
             (SELECT t.name FROM tenants t WHERE t.id = @tenant) AS tenantName
         FROM cap_periods p WHERE p.cap_id = @cap AND p.start_ms = @start
         """;
@@ -33,24 +37,36 @@ internal static class CapEvents
         [("id", BulkType.Id), ("type", BulkType.Text), ("tenant_id", BulkType.Id), ("payload", BulkType.Text), ("created_ms", BulkType.Number)],
         "(id) DO NOTHING");
 
+    /// <summary>As <see cref="TellAsync"/>, by a cap that may have been changed since it was read: where something is due it is read again.</summary>
+    /// <param name="transaction">The one that charged.</param>
+    /// <param name="known">The cap as the caller knows it.</param>
+    /// <param name="period">Its period.</param>
+    /// <param name="now">Now.</param>
+    public static async Task TellDueAsync(DbTransaction transaction, Cap known, TimeWindow period, DateTimeOffset now)
+    {
+        if (known.Enabled && (await ReadAsync(transaction, known, period)).Due(known, refused: false) is not (false, false)
+            && await CapStore.FindInForceAsync(transaction, known.Id) is { } cap)
+        {
+            await TellAsync(transaction, cap, period, refused: false, now);
+        }
+    }
+
     /// <summary>Tells what is due and has not been told.</summary>
     /// <param name="transaction">The one that charged, or refused.</param>
-    /// <param name="cap">The cap in force.</param>
+    /// <param name="cap">The cap in force, locked by the transaction: its limit decides, and an arm rises only behind it.</param>
     /// <param name="period">Its period.</param>
     /// <param name="refused">True: a call was refused for good, so the limit counts as reached.</param>
     /// <param name="now">Now.</param>
     public static async Task TellAsync(DbTransaction transaction, Cap cap, TimeWindow period, bool refused, DateTimeOffset now)
     {
-        var standing = await transaction.Connection!.QuerySingleAsync<Standing>(
-            ReadStandingSql, new { cap = cap.Id, start = period.From, tenant = cap.TenantId }, transaction);
-        var spent = standing.Baseline + standing.Settled;
-        var isHard = refused || spent >= cap.Limit;
-        if (cap.SoftThreshold is { } soft && (isHard || spent >= soft))
+        var standing = await ReadAsync(transaction, cap, period);
+        var (soft, hard) = standing.Due(cap, refused);
+        if (soft)
         {
             await TellAsync(AuditTypes.BudgetCapSoft, "SOFT", standing.SoftArm);
         }
 
-        if (isHard)
+        if (hard)
         {
             await TellAsync(AuditTypes.BudgetCapHard, "HARD", standing.HardArm);
         }
@@ -66,8 +82,8 @@ internal static class CapEvents
                 scope = cap.ScopeName(),
                 period = cap.Period.ContractName(),
                 limitUsd = cap.Limit,
-                spentUsd = spent,
-                usedPct = CapUse.PercentOf(spent, cap.Limit),
+                spentUsd = standing.Spent,
+                usedPct = CapUse.PercentOf(standing.Spent, cap.Limit),
                 softLimitPct = cap.SoftPct,
                 periodStart = period.From,
                 resetsAt = period.To,
@@ -81,6 +97,10 @@ internal static class CapEvents
         }
     }
 
+    private static Task<Standing> ReadAsync(DbTransaction transaction, Cap cap, TimeWindow period) =>
+        transaction.Connection!.QuerySingleAsync<Standing>(
+            ReadStandingSql, new { cap = cap.Id, start = period.From, tenant = cap.TenantId }, transaction);
+
     private sealed class Standing
     {
         public long SoftArm { get; init; }
@@ -91,6 +111,19 @@ internal static class CapEvents
 
         public Usd Settled { get; init; }
 
+        public long SoftTold { get; init; }
+
+        public long HardTold { get; init; }
+
         public string? TenantName { get; init; }
+
+        public Usd Spent => Baseline + Settled;
+
+        /// <summary>The hard one brings the soft one along.</summary>
+        public (bool Soft, bool Hard) Due(Cap cap, bool refused)
+        {
+            var isHard = refused || Spent >= cap.Limit;
+            return (SoftTold == 0 && cap.SoftThreshold is { } soft && (isHard || Spent >= soft), HardTold == 0 && isHard);
+        }
     }
 }

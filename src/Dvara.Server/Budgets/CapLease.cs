@@ -17,7 +17,7 @@ internal sealed class CapLease(Cap cap, TimeWindow period)
     private Int128 _beyond;
     private Usd _rate;
     private long _refused;
-    private long _lastHeld;
+    private long _lastHeld = Ticks.Now;
     private volatile Standing _standing = new(cap.Limit, Usd.Zero);
 
     /// <summary>The newest version of the cap that this silo knows. Written by the feed.</summary>
@@ -78,6 +78,19 @@ internal sealed class CapLease(Cap cap, TimeWindow period)
         Volatile.Write(ref _lastHeld, now);
         return true;
     }
+
+    /// <summary>Takes a hold back that was of no use, because another cap had no room. Nobody is woken for it.</summary>
+    public void Undo(in HoldPart part)
+    {
+        Slice.Release(part.Amount);
+        lock (_gate)
+        {
+            _heldSinceTick -= part.Amount.PicoUsd;
+            _beyond -= part.Beyond.PicoUsd;
+        }
+    }
+
+    public bool CanHold(Usd amount, long now) => _cap.Limit != Usd.Zero && Slice.CanHold(amount, now);
 
     public void Release(in HoldPart part)
     {
@@ -150,11 +163,14 @@ internal sealed class CapLease(Cap cap, TimeWindow period)
     }
 
     /// <summary>What the lease's row says of <see cref="Beyond"/>. The watch's own.</summary>
-    public Usd BeyondTold { get; set; }
+    public Usd? BeyondTold { get; set; }
+
+    /// <summary>Calls that were refused and that the lease's row does not say yet.</summary>
+    public long Refused => Volatile.Read(ref _refused);
 
     public void OnRefused() => Interlocked.Increment(ref _refused);
 
-    public long TakeRefused() => Interlocked.Exchange(ref _refused, 0);
+    public void OnRefusedTold(long count) => Interlocked.Add(ref _refused, -count);
 
     /// <summary>What is held per second here, smoothed.</summary>
     /// <param name="milliseconds">Since the last call.</param>

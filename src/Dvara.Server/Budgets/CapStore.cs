@@ -3,6 +3,7 @@ using Dapper;
 using Dvara.Domain;
 using Dvara.Domain.Budgets;
 using Dvara.Server.Hosting;
+using Npgsql;
 
 namespace Dvara.Server.Budgets;
 
@@ -71,9 +72,9 @@ internal static class CapStore
         connection.QuerySingleAsync<long>(ReadGenerationSql, transaction: transaction);
 
     /// <summary>The cap, unless it is deleted or disabled; nobody changes it before the transaction ends.</summary>
-    public static async Task<Cap?> FindInForceAsync(DbTransaction transaction, CapId id, bool isCluster) =>
+    public static async Task<Cap?> FindInForceAsync(DbTransaction transaction, CapId id) =>
         (await transaction.Connection!.QuerySingleOrDefaultAsync<Row>(
-            isCluster ? FindSql + InForce + " FOR SHARE" : FindSql + InForce, new { id }, transaction))?.ToCap();
+            transaction.Connection is NpgsqlConnection ? FindSql + InForce + " FOR SHARE" : FindSql + InForce, new { id }, transaction))?.ToCap();
 
     private sealed class Row
     {

@@ -89,6 +89,12 @@ internal sealed class CapWrites(Database database, TimeProvider clock)
                 await BeginAsync(transaction, cap, period);
                 // Silos whose clocks are ahead may have charged to the next one already.
                 await BeginAsync(transaction, cap, cap.PeriodAt(period.To));
+                if (cap.Enabled && cap.Limit > Usd.Zero)
+                {
+                    // What it counts already may have reached a threshold.
+                    await CapEvents.TellAsync(transaction, cap, period, refused: false, now);
+                }
+
                 await SealAsync(transaction, cap, created(cap));
                 return (cap, null);
             },
@@ -195,9 +201,8 @@ internal sealed class CapWrites(Database database, TimeProvider clock)
     /// </summary>
     private async Task RearmAsync(DbTransaction transaction, Cap before, Cap next)
     {
-        // One that has not moved stays told of: a refusal tells of the limit before the spend is there.
-        var (softMoves, hardMoves) = (next.SoftThreshold != before.SoftThreshold, next.Limit != before.Limit);
-        if (!softMoves && !hardMoves)
+        // One that does not rise stays told of: a refusal tells of the limit before the spend is there.
+        if (next.SoftThreshold == before.SoftThreshold && next.Limit <= before.Limit)
         {
             return;
         }
@@ -207,7 +212,13 @@ internal sealed class CapWrites(Database database, TimeProvider clock)
         var spent = (await CapUsage.ReadAsync(transaction, next, start)).Spent;
         await transaction.Connection!.ExecuteAsync(
             RaiseArmsSql,
-            new { cap = next.Id, start, softRises = softMoves && !(next.SoftThreshold <= spent), hardRises = hardMoves && next.Limit > spent },
+            new
+            {
+                cap = next.Id,
+                start,
+                softRises = !(next.SoftThreshold <= before.SoftThreshold) && !(next.SoftThreshold <= spent),
+                hardRises = next.Limit > before.Limit && next.Limit > spent,
+            },
             transaction);
     }
 

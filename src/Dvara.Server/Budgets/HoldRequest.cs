@@ -52,5 +52,7 @@ internal enum HoldRefusal
 /// <param name="Cap">The cap that refused, and as it was known to stand.</param>
 internal readonly record struct HoldDecision(Hold? Hold, HoldRefusal? Refusal, CapLease? Cap)
 {
+    public static HoldDecision Admit(Hold hold) => new(hold, null, null);
+
     public static HoldDecision Refuse(HoldRefusal refusal, CapLease? cap = null) => new(null, refusal, cap);
 }

@@ -2,6 +2,7 @@ using System.Data.Common;
 using Dapper;
 using Dvara.Domain;
 using Dvara.Server.Metering;
+using Npgsql;
 
 namespace Dvara.Server.Budgets;
 
@@ -41,6 +42,11 @@ internal sealed class JournalLeaseStore(TimeProvider clock) : IJournalLeases
         WHERE l.journal_id BETWEEN @first AND @last AND l.start_ms > @since AND p.end_ms > @now
         """;
 
+    private const string LockPeriodsSql = """
+        SELECT p.cap_id FROM cap_periods p JOIN leases l ON l.cap_id = p.cap_id AND l.start_ms = p.start_ms
+        WHERE l.journal_id = @journal AND l.start_ms > @since AND p.end_ms > @now ORDER BY p.cap_id, p.start_ms FOR UPDATE OF p
+        """;
+
     private const string CountAsAskSql = """
         UPDATE leases SET asked = asked + 1
         WHERE journal_id = @journal AND start_ms > @since
@@ -66,16 +72,21 @@ internal sealed class JournalLeaseStore(TimeProvider clock) : IJournalLeases
     }
 
     /// <summary>
-    /// Takes back what the journal has not used. Counts as an ask of the journal's own, so that an earlier one that arrives late acts no more,
+    /// Gives back what the journal has not used. Counts as an ask of the journal's own, so that an earlier one that arrives late acts no more,
     /// and the silo, if it lives after all, believes the row.
     /// </summary>
-    /// <param name="transaction">Keeps ledger batches out, so that nothing is used meanwhile.</param>
-    /// <param name="journal">Of a silo that is gone.</param>
+    /// <param name="transaction">Nothing of the journal is charged beside it.</param>
+    /// <param name="journal">Of a silo that is gone, or stops.</param>
     /// <param name="now">Now.</param>
     /// <returns>The leases that gave something back, as they were.</returns>
-    public static async Task<List<JournalLease>> WriteOffAsync(DbTransaction transaction, JournalId journal, DateTimeOffset now)
+    public static async Task<List<JournalLease>> GiveBackAsync(DbTransaction transaction, JournalId journal, DateTimeOffset now)
     {
-        // First, because it locks the rows: a grant is before it, or sees it.
+        if (transaction.Connection is NpgsqlConnection)
+        {
+            // Who grants holds these locks: a grant is before it, or sees it.
+            await transaction.Connection.ExecuteAsync(LockPeriodsSql, new { journal, since = now - PeriodMax, now }, transaction);
+        }
+
         await transaction.Connection!.ExecuteAsync(CountAsAskSql, new { journal, since = now - PeriodMax, now }, transaction);
         var leases = await ReadAsync(transaction.Connection!, transaction, journal, journal, now);
         List<JournalLease> returned = [.. leases.Where(lease => lease.Unused > Usd.Zero)];

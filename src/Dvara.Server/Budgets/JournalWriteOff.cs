@@ -45,7 +45,7 @@ internal static class JournalWriteOff
                 return (null, Refuse(row, state));
             }
 
-            var returned = await JournalLeaseStore.WriteOffAsync(transaction, journal, now);
+            var returned = await JournalLeaseStore.GiveBackAsync(transaction, journal, now);
             var answer = new Answer(journal, row.Silo, state, returned.Aggregate(Usd.Zero, (sum, lease) => sum + lease.Unused), returned.Count);
             if (returned.Count > 0)
             {

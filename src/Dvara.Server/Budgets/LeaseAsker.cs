@@ -12,8 +12,11 @@ namespace Dvara.Server.Budgets;
 internal sealed partial class LeaseAsker(
     IGrainFactory grains, Lending lending, Journal journal, LedgerWriter ledger, ILogger<LeaseAsker> logger)
 {
-    /// <summary>How long a lease that nobody confirms may be held from.</summary>
-    public static readonly TimeSpan UsableFor = TimeSpan.FromSeconds(60);
+    /// <summary>
+    /// How long a lease that nobody confirms may be held from. A journal can be written off when its silo has not been heard of for 60 s, and it
+    /// says so every 10 s: by then nothing is held from it any more.
+    /// </summary>
+    public static readonly TimeSpan UsableFor = TimeSpan.FromSeconds(45);
 
     private static readonly TimeSpan GrainPatience = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan DatabasePatience = TimeSpan.FromSeconds(2);
@@ -47,6 +50,8 @@ internal sealed partial class LeaseAsker(
 
         var number = (ledger.Epoch << NumberBits) + Interlocked.Increment(ref _asked);
         var (used, spent, keep) = lease.Slice.Ask(number, mayLower);
+        // From the question on: a process that is frozen before it hears the answer has no right to it any longer than that.
+        var usableUntil = UsableUntil();
         var answer = await AnswerAsync(lease.Cap, new()
         {
             Cap = lease.Cap.Id.Value,
@@ -63,7 +68,7 @@ internal sealed partial class LeaseAsker(
         });
         if (answer is { IsInForce: true })
         {
-            lease.Slice.Apply(answer.State, answer.IsCovered ? UsableUntil() : Slice.Never, isAnswer: true);
+            lease.Slice.Apply(answer.State, answer.IsCovered ? usableUntil : Slice.Never, isAnswer: true);
             lease.Known = new(Usd.FromPico(answer.Limit), Usd.FromPico(answer.Spent));
             if (answer.Outcome == GrantOutcome.Granted)
             {

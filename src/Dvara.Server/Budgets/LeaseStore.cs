@@ -32,7 +32,7 @@ internal readonly record struct LeaseKey(CapId Cap, DateTimeOffset Start, Journa
 
 /// <summary>
 /// The SQL of leases. Whoever grants locks the period's row, so that grants of one period come one after the other; whoever settles touches
-/// its own journal's lease alone.
+/// the lease of the journal that made the attempt alone. Rows are locked in one order: caps, periods, leases, events; each by id.
 /// </summary>
 internal static class LeaseStore
 {
@@ -56,6 +56,7 @@ internal static class LeaseStore
 
     private const string NoteShortSql = "UPDATE cap_periods SET short_ms = @now WHERE cap_id = @cap AND start_ms = @start";
 
+    // No period is longer than 32 days: what began before is over, and the index leaves it out.
     private const string ReadOwnSql = """
         SELECT l.cap_id AS cap, l.start_ms AS start, p.end_ms AS "end", p.short_ms AS shortAt, j.shipped_through AS shippedThrough,
             l.granted_pico_usd AS granted, l.asked AS number, l.settled_pico_usd AS settled,
@@ -66,7 +67,7 @@ internal static class LeaseStore
             (SELECT count(*) FROM cap_events t WHERE t.cap_id = l.cap_id AND t.start_ms = l.start_ms AND t.threshold = 'SOFT' AND t.arm = p.soft_arm) AS softTold,
             (SELECT count(*) FROM cap_events t WHERE t.cap_id = l.cap_id AND t.start_ms = l.start_ms AND t.threshold = 'HARD' AND t.arm = p.hard_arm) AS hardTold
         FROM journals j JOIN leases l ON l.journal_id = j.id JOIN cap_periods p ON p.cap_id = l.cap_id AND p.start_ms = l.start_ms
-        WHERE j.id = @journal AND p.end_ms > @since
+        WHERE j.id = @journal AND l.start_ms > @since - 2764800000 AND p.end_ms > @since
         """;
 
     private const string NoteUseSql = """
@@ -100,28 +101,36 @@ internal static class LeaseStore
         ],
         "(attempt_id, cap_id) DO NOTHING");
 
+    /// <summary>Keeps others from granting in a period until the transaction ends, and makes its row where there is none.</summary>
+    /// <returns>What had been spent in it before the cap was there.</returns>
+    public static async Task<Usd> LockPeriodAsync(DbTransaction transaction, bool isCluster, CapId cap, DateTimeOffset start, DateTimeOffset end)
+    {
+        if (await TryAsync() is { } baseline)
+        {
+            return baseline;
+        }
+
+        await transaction.Connection!.ExecuteAsync(InsertPeriodSql, new { cap, start, end }, transaction);
+        return (await TryAsync())!.Value;
+
+        Task<Usd?> TryAsync() => transaction.Connection!.QuerySingleOrDefaultAsync<Usd?>(
+            isCluster ? LockPeriodSql + " FOR UPDATE" : LockPeriodSql, new { cap, start }, transaction);
+    }
+
     /// <summary>Answers an ask; the same number again answers with what the lease is.</summary>
-    /// <param name="transaction">A grant.</param>
-    /// <param name="isCluster">True: others grant at the same time.</param>
+    /// <param name="transaction">A grant that has locked the period.</param>
     /// <param name="cap">The cap as the transaction sees it.</param>
     /// <param name="key">Whose lease.</param>
-    /// <param name="end">Where the period ends.</param>
+    /// <param name="baseline">Spent in the period before the cap was there.</param>
     /// <param name="number">The ask's number.</param>
     /// <param name="ask">What is asked.</param>
     /// <param name="now">Now.</param>
     /// <returns>The lease, how the ask ended, and whether the limit covers all that is granted.</returns>
     public static async Task<(LeaseState State, Grant Grant, bool IsCovered)> GrantAsync(
-        DbTransaction transaction, bool isCluster, Cap cap, LeaseKey key, DateTimeOffset end, long number, LeaseAsk ask, DateTimeOffset now)
+        DbTransaction transaction, Cap cap, LeaseKey key, Usd baseline, long number, LeaseAsk ask, DateTimeOffset now)
     {
         var connection = transaction.Connection!;
-        var period = new { cap = key.Cap, start = key.Start, end, journal = key.Journal, now };
-        var baseline = await LockPeriodAsync();
-        if (baseline is null)
-        {
-            await connection.ExecuteAsync(InsertPeriodSql, period, transaction);
-            baseline = await LockPeriodAsync();
-        }
-
+        var period = new { cap = key.Cap, start = key.Start, journal = key.Journal, now };
         var rows = (await connection.QueryAsync<Row>(ReadLeasesSql, period, transaction)).AsList();
         if (rows.Count == 0)
         {
@@ -133,7 +142,7 @@ internal static class LeaseStore
         var standing = new CapStanding
         {
             Limit = cap.Limit,
-            Baseline = baseline!.Value,
+            Baseline = baseline,
             OthersCommitted = Sum(others, row => row.Committed),
             OthersSpent = Sum(others, row => row.Spent),
             OwnGranted = own.Granted,
@@ -144,7 +153,8 @@ internal static class LeaseStore
         if (own.Number >= number)
         {
             // Answered before; the lease may have changed since.
-            return (own.State, grant, standing.Covers(own.Granted));
+            var outcome = own.Granted - ask.Used >= ask.Least ? GrantOutcome.Granted : grant.Outcome;
+            return (own.State, grant with { Outcome = outcome }, standing.Covers(own.Granted));
         }
 
         await connection.ExecuteAsync(
@@ -155,9 +165,6 @@ internal static class LeaseStore
         }
 
         return (own.State with { Granted = grant.Granted, Number = number }, grant, standing.Covers(grant.Granted));
-
-        Task<Usd?> LockPeriodAsync() =>
-            connection.QuerySingleOrDefaultAsync<Usd?>(isCluster ? LockPeriodSql + " FOR UPDATE" : LockPeriodSql, period, transaction);
     }
 
     /// <summary>All leases of a journal whose period is not over, in one moment.</summary>
@@ -170,10 +177,11 @@ internal static class LeaseStore
     {
         await Periods.RunAsync(
             transaction,
-            [.. charged.Select(c => (Values: (object?[])[c.Key.Cap.Value, Ms(c.Key.Start), Ms(c.End)], c.Key)).DistinctBy(c => (c.Key.Cap, c.Key.Start)).Select(c => c.Values)]);
+            [.. charged.DistinctBy(c => (c.Key.Cap, c.Key.Start)).OrderBy(c => c.Key.Cap.Value).ThenBy(c => c.Key.Start)
+                .Select(c => (object?[])[c.Key.Cap.Value, Ms(c.Key.Start), Ms(c.End)])]);
         await Charge.RunAsync(
             transaction,
-            [.. charged.Select(c => (object?[])
+            [.. charged.OrderBy(c => c.Key.Cap.Value).ThenBy(c => c.Key.Start).ThenBy(c => c.Key.Journal.Value).Select(c => (object?[])
             [
                 c.Key.Cap.Value, Ms(c.Key.Start), c.Key.Journal.Value, Saturated(c.Sums.Settled), Saturated(c.Sums.AboveBound), Saturated(c.Sums.Late),
                 Saturated(c.Sums.Corrected), c.Sums.Requests,
@@ -194,7 +202,7 @@ internal static class LeaseStore
 
     /// <summary>What a silo alone knows of its lease: refusals since it last told, and what its running attempts can cost beyond their holds.</summary>
     public static Task NoteUseAsync(DbTransaction transaction, LeaseKey key, long refused, Usd beyond) =>
-        transaction.Connection!.ExecuteAsync(NoteUseSql, new { cap = key.Cap, start = key.Start, journal = key.Journal, refused, beyond }, transaction);
+        transaction.Connection!.ExecuteAsync(NoteUseSql, new { cap = key.Cap, start = key.Start, journal = key.Journal, refused, beyond = Saturated(beyond) }, transaction);
 
     /// <summary>A sum that outgrows its row stays at the largest: no true charge may be refused for it.</summary>
     private static string Saturating(string column) => $"""

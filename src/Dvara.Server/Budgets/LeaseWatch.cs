@@ -66,27 +66,31 @@ internal sealed class LeaseWatch(
             return;
         }
 
-        if (cap == lease.Cap)
+        if (cap != lease.Cap)
         {
-            lease.Slice.Apply(row.State, usableUntil, isAnswer: false);
+            // Made by a request that still saw the old book.
+            lease.Cap = cap;
+            lease.Expire();
         }
+
+        lease.Slice.Apply(row.State, usableUntil, isAnswer: false);
 
         lease.Known = new(cap.Limit, row.Spent + row.Exposed);
         lease.OnChange();
         await NoteUseAsync(lease, stoppingToken);
         lease.MeasureRate(elapsed);
-        if (lease.Period.To <= now || !cap.Enabled)
+        if (lease.Period.From > now || lease.Period.To <= now || !cap.Enabled)
         {
             return;
         }
 
-        var free = lease.Slice.Free;
         var isIdle = Ticks.Since(lease.LastHeld) > IdleAfter;
-        if (free > Usd.Zero && (isIdle || row.ShortAt > now - ShortFor))
+        // By the row: what an ask gave up whose answer was lost is free here no more, and missed elsewhere.
+        if (row.State.Granted > lease.Slice.Used && (isIdle || row.ShortAt > now - ShortFor))
         {
             await asker.AskAsync(lease, Usd.Zero, Usd.Zero, Usd.Zero, mayLower: true);
         }
-        else if (!isIdle && free.PicoUsd < Ahead(lease).PicoUsd / 2)
+        else if (!isIdle && lease.Slice.Free.PicoUsd < Ahead(lease).PicoUsd / 2)
         {
             await asker.AskAsync(lease, Usd.Zero, Usd.Zero, Ahead(lease), mayLower: false);
         }
@@ -95,27 +99,28 @@ internal sealed class LeaseWatch(
     /// <summary>Two writers can each be short of a threshold that their charges together have crossed.</summary>
     private async Task TellAsync(Cap cap, LeaseRow row, DateTimeOffset now, CancellationToken stoppingToken)
     {
-        var isSoftDue = !row.SoftTold && cap.SoftThreshold is { } soft && row.Spent >= soft;
-        var isHardDue = !row.HardTold && row.Spent >= cap.Limit;
+        var isSoftDue = cap.Enabled && !row.SoftTold && cap.SoftThreshold is { } soft && row.Spent >= soft;
+        var isHardDue = cap.Enabled && !row.HardTold && row.Spent >= cap.Limit;
         if (isSoftDue || isHardDue)
         {
-            await database.WriteAsync(WriteLane.Grant, transaction => CapEvents.TellAsync(transaction, cap, row.Period, refused: false, now), stoppingToken);
+            await database.WriteAsync(WriteLane.Grant, transaction => CapEvents.TellDueAsync(transaction, cap, row.Period, now), stoppingToken);
         }
     }
 
     private async Task NoteUseAsync(CapLease lease, CancellationToken stoppingToken)
     {
-        var (refused, beyond) = (lease.TakeRefused(), lease.Beyond);
+        var (refused, beyond) = (lease.Refused, lease.Beyond);
         if (refused > 0 || beyond != lease.BeyondTold)
         {
             await database.WriteAsync(
                 WriteLane.Grant, transaction => LeaseStore.NoteUseAsync(transaction, new(lease.Cap.Id, lease.Period.From, journal.Id), refused, beyond), stoppingToken);
+            lease.OnRefusedTold(refused);
             lease.BeyondTold = beyond;
         }
     }
 
     private bool IsNextDue(CapLease lease, DateTimeOffset now) =>
-        lease.Period.To > now && lease.Period.To - (NextWithin * _jitter) <= now && lease.Rate > Usd.Zero && leases.Find(lease.Cap.Id, lease.Period.To) is null;
+        lease.Period.To > now && lease.Period.To - (NextWithin * _jitter) <= now && lease.Rate > Usd.Zero && leases.Find(lease.Cap.Id, lease.Period.To) is not { IsSeeded: true };
 
     private static Usd Ahead(CapLease lease) => new(lease.Rate.PicoUsd * BudgetGate.AheadSeconds);
 }

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using Dvara.Domain;
 using Dvara.Domain.Budgets;
 using Dvara.Server.Storage;
 
@@ -8,37 +9,48 @@ namespace Dvara.Server.Budgets;
 internal sealed class Lending(Database database, TimeProvider clock)
 {
     /// <returns>The answers, in the order of the questions.</returns>
-    public Task<LeaseAnswer[]> GrantAsync(IReadOnlyList<LeaseQuestion> questions, CancellationToken cancellationToken) => database.WriteAsync(
-        WriteLane.Grant,
-        async transaction =>
-        {
-            var answers = new LeaseAnswer[questions.Count];
-            // In one order, so that two transactions over the same caps do not wait for each other.
-            foreach (var i in Enumerable.Range(0, questions.Count).OrderBy(i => questions[i].Cap).ThenBy(i => questions[i].Start))
-            {
-                answers[i] = await GrantAsync(transaction, questions[i]);
-            }
+    public Task<LeaseAnswer[]> GrantAsync(IReadOnlyList<LeaseQuestion> questions, CancellationToken cancellationToken) =>
+        database.WriteAsync(WriteLane.Grant, transaction => GrantAsync(transaction, questions), cancellationToken);
 
-            return answers;
-        },
-        cancellationToken);
-
-    private async Task<LeaseAnswer> GrantAsync(DbTransaction transaction, LeaseQuestion question)
+    /// <summary>Caps and periods first, then leases, then events, each in the order of ids: so two transactions never wait for each other.</summary>
+    private async Task<LeaseAnswer[]> GrantAsync(DbTransaction transaction, IReadOnlyList<LeaseQuestion> questions)
     {
-        // Shared, so that the limit stays in force until the grant is committed.
-        if (await CapStore.FindInForceAsync(transaction, question.Key.Cap, database.IsCluster) is not { } cap)
-        {
-            return LeaseAnswer.NotInForce;
-        }
-
         var now = clock.GetUtcNow();
-        var (state, grant, isCovered) = await LeaseStore.GrantAsync(
-            transaction, database.IsCluster, cap, question.Key, question.End, question.Number, question.Ask, now);
-        if (grant.Outcome == GrantOutcome.Exhausted)
+        List<int> inOrder = [.. Enumerable.Range(0, questions.Count).OrderBy(i => questions[i].Cap).ThenBy(i => questions[i].Start).ThenBy(i => questions[i].Journal)];
+        var caps = new Dictionary<CapId, Cap?>();
+        foreach (var id in inOrder.Select(i => questions[i].Key.Cap).Distinct())
         {
-            await CapEvents.TellAsync(transaction, cap, question.Period, refused: true, now);
+            // Shared, so that the limit stays in force until the grant is committed.
+            caps[id] = await CapStore.FindInForceAsync(transaction, id);
         }
 
+        inOrder.RemoveAll(i => caps[questions[i].Key.Cap] is null);
+        var baselines = new Dictionary<(CapId, DateTimeOffset), Usd>();
+        foreach (var question in inOrder.Select(i => questions[i]).DistinctBy(question => (question.Key.Cap, question.Start)))
+        {
+            baselines[(question.Key.Cap, question.Start)] =
+                await LeaseStore.LockPeriodAsync(transaction, database.IsCluster, question.Key.Cap, question.Start, question.End);
+        }
+
+        var answers = new LeaseAnswer[questions.Count];
+        Array.Fill(answers, LeaseAnswer.NotInForce);
+        foreach (var i in inOrder)
+        {
+            var cap = caps[questions[i].Key.Cap]!;
+            answers[i] = await GrantAsync(transaction, questions[i], cap, baselines[(cap.Id, questions[i].Start)], now);
+        }
+
+        foreach (var question in inOrder.Where(i => answers[i].Outcome == GrantOutcome.Exhausted).Select(i => questions[i]).DistinctBy(question => (question.Cap, question.Start)))
+        {
+            await CapEvents.TellAsync(transaction, caps[question.Key.Cap]!, question.Period, refused: true, now);
+        }
+
+        return answers;
+    }
+
+    private static async Task<LeaseAnswer> GrantAsync(DbTransaction transaction, LeaseQuestion question, Cap cap, Usd baseline, DateTimeOffset now)
+    {
+        var (state, grant, isCovered) = await LeaseStore.GrantAsync(transaction, cap, question.Key, baseline, question.Number, question.Ask, now);
         return new()
         {
             Outcome = grant.Outcome,

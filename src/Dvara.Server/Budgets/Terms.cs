@@ -14,7 +14,8 @@ internal readonly record struct Terms(AttemptBound Bound, Usd Full, Usd Least, l
     {
         if (request.OutputLimit is { } own)
         {
-            var full = bound.With(Math.Min(own, request.OutputMax ?? long.MaxValue));
+            // Whatever the model is said to be able to: it is what the provider is asked for.
+            var full = bound.With(own);
             return new(bound, full, full, null);
         }
 

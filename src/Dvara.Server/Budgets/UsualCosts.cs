@@ -38,15 +38,22 @@ internal sealed class UsualCosts
         private readonly Usd[] _last = new Usd[Kept];
         private int _count;
 
-        public Usd Usual
+        /// <summary>At least a pico-dollar: a model that is free now and then must not make an exhausted cap look as if it had room. Null: nothing yet.</summary>
+        public Usd? Usual
         {
             get
             {
                 lock (_gate)
                 {
+                    if (_count == 0)
+                    {
+                        return null;
+                    }
+
                     var sorted = _last[..Math.Min(_count, Kept)];
                     Array.Sort(sorted);
-                    return sorted[(sorted.Length * 95 / 100) is var place && place == sorted.Length ? place - 1 : place];
+                    var usual = sorted[sorted.Length * 95 / 100];
+                    return usual > Usd.Zero ? usual : Usd.FromPico(1);
                 }
             }
         }

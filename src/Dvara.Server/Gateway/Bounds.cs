@@ -19,6 +19,11 @@ internal sealed class Bounds(PriceBookState prices, TimeProvider clock)
 
     private const int CountMarginTokens = 64;
 
+    public static CapScope ScopeOf(AdmittedCall call) => new(new(call.Caller.TenantId), new(call.Caller.KeyId), call.Route.Model, call.Tags);
+
+    /// <summary>True where the tenant bounds what a single call may cost.</summary>
+    public static bool HasCeiling(AdmittedCall call) => call.Caller.TenantMetadata.ContainsKey(TenantMetadata.MaxPerCallUsd);
+
     public HoldRequest Of(AdmittedCall call)
     {
         var tenant = new TenantId(call.Caller.TenantId);
@@ -33,7 +38,7 @@ internal sealed class Bounds(PriceBookState prices, TimeProvider clock)
         var choices = isWhole ? 1 : call.Facts.Choices;
         return new()
         {
-            Scope = new(tenant, new(call.Caller.KeyId), call.Route.Model, call.Tags),
+            Scope = ScopeOf(call),
             Bound = rates is null ? null : AttemptBound.Of(rates, bound.InputTokens, choices),
             IsPriced = price is not null,
             // Other vocabularies than OpenAI's may count more than we do; bytes bound them all.

@@ -24,10 +24,19 @@ internal sealed class BudgetView(BudgetsOfKey budgets, BudgetGate gate, Bounds b
     public async ValueTask<IResult> EstimateAsync(AdmittedCall call, CancellationToken cancellationToken)
     {
         var request = bounds.Of(call);
-        var matching = gate.Match(request.Scope, clock.GetUtcNow()).Select(lease => lease.Cap.Id).ToHashSet();
+        var leases = gate.Match(request.Scope, clock.GetUtcNow()).ToDictionary(lease => lease.Cap.Id);
         var found = (await budgets.ReadAsync(request.Scope.TenantId, request.Scope.ApiKeyId, cancellationToken))
-            .Where(entry => matching.Contains(entry.Cap.Id)).ToList();
-        var terms = request.Bound is { } bound ? Terms.Of(request, bound, [.. found.Select(entry => entry.Cap)]) : (Terms?)null;
+            .Where(entry => leases.ContainsKey(entry.Cap.Id)).ToList();
+        var room = found.Select(entry => RoomOf(entry.Cap, entry.Use, leases[entry.Cap.Id])).Append(request.PerCallMax).Min();
+        Cap[] caps = [.. found.Select(entry => entry.Cap)];
+        var terms = request.Bound is { } bound ? Terms.Of(request, bound, caps) : (Terms?)null;
+        if (terms?.Full > room && request.Tighter is { } count)
+        {
+            terms = Terms.Of(request, count(), caps);
+        }
+
+        var fitting = terms is { } known && room is { } most ? known.Within(most) : terms;
+        var isOpen = found.TrueForAll(entry => entry.Cap.Limit > Usd.Zero);
         return Results.Json(
             new
             {
@@ -36,19 +45,23 @@ internal sealed class BudgetView(BudgetsOfKey budgets, BudgetGate gate, Bounds b
                 provider = call.Route.Provider.Id,
                 priced = request.IsPriced,
                 // The most it can cost: the whole input at the dearest rate, and the output limit that would hold.
-                inputCostUsd = request.Bound?.Fixed,
-                maxOutputTokens = terms?.SentLimit ?? request.OutputLimit,
-                maxCostUsd = terms?.Full,
+                inputCostUsd = terms?.Bound.Fixed,
+                maxOutputTokens = (fitting ?? terms)?.SentLimit ?? request.OutputLimit,
+                maxCostUsd = (fitting ?? terms)?.Full,
                 perCallMaxUsd = request.PerCallMax,
-                admitted = (terms?.Least ?? Usd.Zero) is var least && found.TrueForAll(entry => Fits(entry.Cap, entry.Use, least))
-                    && !(request.PerCallMax < least) && (terms is not null || matching.Count == 0),
+                admitted = isOpen && (fitting is not null || (found.Count == 0 && request.PerCallMax is null)),
                 budgets = found.Select(entry => Of(entry.Cap, entry.Period, entry.Use)),
             },
             AdminJson.Options);
     }
 
-    private static bool Fits(Cap cap, CapUse use, Usd least) =>
-        cap.Limit > Usd.Zero && (cap.Mode == CapMode.Elastic ? use.Remaining > Usd.Zero : least <= use.Remaining);
+    /// <summary>What a cap has left, the free part of this silo's own lease included; null: an elastic one admits whatever costs more than that.</summary>
+    private static Usd? RoomOf(Cap cap, CapUse use, CapLease lease)
+    {
+        var free = lease.Slice.Free is var own && own > Usd.Zero ? own : Usd.Zero;
+        var room = use.Remaining + free;
+        return cap.Mode == CapMode.Elastic && room > Usd.Zero ? null : room;
+    }
 
     private static object Of(Cap cap, TimeWindow period, CapUse use) => cap.TenantId is null
         ? new { scope = "platform", period = cap.Period.ContractName(), state = use.State.ContractName(), resetsAt = period.To }

@@ -25,7 +25,9 @@ internal sealed class Dispatcher(
         for (var number = 1; ; number++)
         {
             // :: Step 3
-            var decision = await gate.HoldAsync(bounds.Of(call), httpContext.RequestAborted);
+            var decision = gate.HasCaps || Bounds.HasCeiling(call)
+                ? await gate.HoldAsync(bounds.Of(call), httpContext.RequestAborted)
+                : HoldDecision.Admit(gate.Nothing(Bounds.ScopeOf(call)));
             if (decision.Hold is not { } hold)
             {
                 return (refusals.Of(decision, call), number > 1);

@@ -97,8 +97,8 @@ internal static class DvaraHost
         services.AddTenants();
         services.AddApiKeys();
         services.AddPricing();
-        services.AddBudgets();
         services.AddMetering();
+        services.AddBudgets();
         services.AddCosts();
         services.AddChargeback();
         services.AddGateway();

@@ -12,6 +12,11 @@ internal interface ILedgerParticipant
     /// <param name="inserted">The charges that were really new, in journal order.</param>
     /// <param name="cancellationToken">The process stops.</param>
     Task OnInsertedAsync(DbTransaction transaction, JournalId journal, IReadOnlyList<InsertedCharge> inserted, CancellationToken cancellationToken);
+
+    /// <summary>The journal is closed: everything in it is in the ledger, and no attempt of it runs.</summary>
+    /// <param name="transaction">The one that closes it.</param>
+    /// <param name="journal">Which.</param>
+    Task OnClosedAsync(DbTransaction transaction, JournalId journal) => Task.CompletedTask;
 }
 
 /// <summary>A charge that has just entered the ledger.</summary>

@@ -148,11 +148,20 @@ internal sealed partial class LedgerWriter(
 
         try
         {
-            await database.WriteAsync(WriteLane.Ledger, t => LedgerStore.CloseAsync(t, journal.Id, _epoch), cancellationToken);
+            await database.WriteAsync(WriteLane.Ledger, CloseAsync, cancellationToken);
         }
         catch (Exception exception) when (exception is DbException or CommitUnconfirmedException)
         {
             LogLeftOpen(logger, 0, 0);
+        }
+    }
+
+    private async Task CloseAsync(DbTransaction transaction)
+    {
+        await LedgerStore.CloseAsync(transaction, journal.Id, _epoch);
+        foreach (var participant in participants)
+        {
+            await participant.OnClosedAsync(transaction, journal.Id);
         }
     }
 

@@ -18,6 +18,7 @@ public sealed class TakenOverTests
         try
         {
             string tenant;
+            bool answered;
             await using (var gateway = await GatewayProcess.StartAsync(data, new Dictionary<string, string?>()))
             {
                 tenant = (string)(await PostAsync(gateway.Admin, "/v1/admin/tenants", new JsonObject { ["name"] = "Acme" }))["id"]!;
@@ -28,7 +29,7 @@ public sealed class TakenOverTests
 
                 // As if another process had opened the journal: the lock of the folder keeps a real one out.
                 TakeOver(Path.Combine(data, "dvara.db"));
-                await PostAsync(client, "/v1/chat/completions", Call());
+                answered = await IsAnsweredAsync(client);
 
                 Assert.NotEqual(0, await gateway.WaitForExitAsync(Patience));
                 Assert.Contains("Two processes must never share a data folder", gateway.Output, StringComparison.Ordinal);
@@ -36,11 +37,27 @@ public sealed class TakenOverTests
 
             await using var next = await GatewayProcess.StartAsync(data, new Dictionary<string, string?>());
             var costs = (await next.Admin.GetFromJsonAsync<JsonObject>($"/v1/admin/costs?tenantId={tenant}"))!["items"]!.AsArray();
-            Assert.Equal(["SETTLED", "SETTLED"], costs.Select(line => (string)line!["state"]!));
+            var states = costs.Select(line => (string)line!["state"]!).Reverse().ToList();
+            Assert.Equal("SETTLED", states[0]);
+            // The process may have ended before it answered, in the middle of the call.
+            Assert.True(states.Count == 2 && (states[1] == "SETTLED" || (!answered && states[1] == "UNRESOLVED")), string.Join(", ", states));
         }
         finally
         {
             Directory.Delete(data, recursive: true);
+        }
+    }
+
+    private static async Task<bool> IsAnsweredAsync(HttpClient client)
+    {
+        try
+        {
+            await PostAsync(client, "/v1/chat/completions", Call());
+            return true;
+        }
+        catch (HttpRequestException)
+        {
+            return false;
         }
     }
 
