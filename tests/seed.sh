@@ -7,8 +7,7 @@ cd "$(dirname "$0")/.."
 out=${1:-$(mktemp -d)}
 mkdir -p "$out"
 data=$(mktemp -d)
-port=${DVARA_SEED_PORT:-18080}
-base=http://127.0.0.1:$port
+base=
 token=seed-admin-token-0123456789
 server=
 
@@ -18,14 +17,17 @@ stop() {
 }
 trap 'stop; rm -rf "$data"' EXIT
 
-# start <instant>: the node as it would run at that time
+# start <instant>: the node as it would run at that time, on a free port that it names when it is ready
 start() {
-  ASPNETCORE_URLS=$base DVARA_DATA_DIR=$data DVARA_ADMIN_TOKEN=$token DVARA_SILO_PORT=0 DVARA_ACCEPT_LOSS=1 DVARA_CLOCK_START=$1 \
-    dotnet src/Dvara.Server/bin/Release/net10.0/*/Dvara.Server.dll >"$out/server-${1%%T*}.log" 2>&1 &
+  local log="$out/server-${1%%T*}.log"
+  : >"$log"
+  ASPNETCORE_URLS=http://127.0.0.1:0 DVARA_DATA_DIR=$data DVARA_ADMIN_TOKEN=$token DVARA_SILO_PORT=0 DVARA_ACCEPT_LOSS=1 DVARA_CLOCK_START=$1 \
+    dotnet src/Dvara.Server/bin/Release/net10.0/*/Dvara.Server.dll >"$log" 2>&1 &
   server=$!
   for _ in $(seq 1 300); do
-    curl -fs "$base/readyz" >/dev/null 2>&1 && return
-    kill -0 "$server" 2>/dev/null || { cat "$out/server-${1%%T*}.log"; exit 1; }
+    base=$(sed -nE 's,^ *Gateway +(http:[^ ]+)/v1 .*,\1,p' "$log")
+    [ -n "$base" ] && curl -fs "$base/readyz" >/dev/null 2>&1 && return
+    kill -0 "$server" 2>/dev/null || { cat "$log"; exit 1; }
     read -rt 0.1 <> <(:) || true
   done
   echo "the server did not become ready" >&2

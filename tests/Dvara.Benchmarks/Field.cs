@@ -33,6 +33,29 @@ internal sealed partial class Field : IAsyncDisposable
         return field;
     }
 
+    /// <summary>A key of a tenant of its own, with caps on tenant, key, model and tag.</summary>
+    public async Task<string> NewCappedKeyAsync()
+    {
+        var tenant = (string)(await PostAsync("/v1/admin/tenants", new JsonObject { ["name"] = "Capped" }))["id"]!;
+        var key = await PostAsync($"/v1/admin/tenants/{tenant}/keys", new JsonObject { ["name"] = "capped" });
+        foreach (var scope in (JsonObject[])
+        [
+            [],
+            new() { ["apiKeyId"] = (string)key["id"]! },
+            new() { ["model"] = "gpt-4o*" },
+            new() { ["tag"] = new JsonObject { ["key"] = "team", ["value"] = "search" } },
+        ])
+        {
+            scope["tenantId"] = tenant;
+            scope["name"] = "cap";
+            scope["period"] = "MONTHLY";
+            scope["limitUsd"] = 1_000_000;
+            await PostAsync("/v1/admin/budgets", scope);
+        }
+
+        return (string)key["key"]!;
+    }
+
     /// <summary>Bytes that the gateway's process allocated per request while <paramref name="load"/> ran, from its own metrics.</summary>
     public async Task<double> AllocatedAsync(Func<Task<SideBySide.Run>> load)
     {

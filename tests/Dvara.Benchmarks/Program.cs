@@ -9,6 +9,8 @@ using Dvara.Benchmarks;
 // dotnet run -c Release --project tests/Dvara.Benchmarks -- queries 10000000   reports over so many charges (needs DVARA_TEST_POSTGRES)
 // dotnet run -c Release --project tests/Dvara.Benchmarks -- acknowledge        what waiting for the ledger costs (needs DVARA_TEST_POSTGRES)
 // dotnet run -c Release --project tests/Dvara.Benchmarks -- recovery           grains after their silo was killed or froze (needs DVARA_TEST_POSTGRES)
+// dotnet run -c Release --project tests/Dvara.Benchmarks -- caps               calls under four caps beside the same calls under none
+// dotnet run -c Release --project tests/Dvara.Benchmarks -- holds              one hold: of a slice, through the gate, of a grain (needs DVARA_TEST_POSTGRES)
 return args switch
 {
     ["upstream"] => await BareUpstream.RunAsync(),
@@ -21,6 +23,8 @@ return args switch
     ["queries", var charges] => await LedgerQueries.RunAsync(int.Parse(charges, System.Globalization.CultureInfo.InvariantCulture)),
     ["acknowledge"] => await ClusterTimes.MeasureAcknowledgeAsync(),
     ["recovery"] => await ClusterTimes.MeasureRecoveryAsync(),
+    ["caps"] => await SideBySide.MeasureCapsAsync(),
+    ["holds"] => await Holds.RunAsync(),
     [] => await SideBySide.RunAsync(),
-    _ => throw new ArgumentException("Known: no argument, or: memory <requests>, allocations, start, lookup, ledger <charges>, queries <charges>, acknowledge, recovery"),
+    _ => throw new ArgumentException("Known: no argument, or: memory <requests>, allocations, start, lookup, ledger <charges>, queries <charges>, acknowledge, recovery, caps, holds"),
 };

@@ -84,6 +84,29 @@ internal static partial class SideBySide
         return 0;
     }
 
+    /// <summary>The same calls of two tenants of one gateway, in turns: one has four caps that cover each call, the other has none.</summary>
+    public static async Task<int> MeasureCapsAsync()
+    {
+        await using var field = await Field.StartAsync();
+        var capped = await field.NewCappedKeyAsync();
+        foreach (var (name, body, connections) in ((string, string, int)[])[("whole", Whole, 32), ("whole", Whole, 1), ("streamed", Streamed, 32)])
+        {
+            var (free, under) = (new List<Run>(), new List<Run>());
+            await WrkAsync(field.Gateway.BaseAddress, field.Key, body, connections, 3);
+            await WrkAsync(field.Gateway.BaseAddress, capped, body, connections, 3);
+            for (var round = 0; round < Rounds; round++)
+            {
+                free.Add(await WrkAsync(field.Gateway.BaseAddress, field.Key, body, connections, Seconds));
+                under.Add(await WrkAsync(field.Gateway.BaseAddress, capped, body, connections, Seconds));
+            }
+
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{name}, {connections} connections: without caps {Median(free.Select(r => r.PerSecond)):0}, under four {Median(under.Select(r => r.PerSecond)):0} requests/s, ratio {Median(under.Zip(free, (u, f) => u.PerSecond / f.PerSecond)):0.00}; added p50 {Median(under.Zip(free, (u, f) => u.P50Ms - f.P50Ms)):0.000} ms; errors {free.Concat(under).Sum(r => r.Errors)}"));
+        }
+
+        return 0;
+    }
+
     private static async Task CompareAsync(Field field, string name, string body, int connections)
     {
         (string Name, Uri Address)[] sides = [("upstream", field.Upstream), ("yarp", field.Yarp), ("gateway", field.Gateway.BaseAddress)];

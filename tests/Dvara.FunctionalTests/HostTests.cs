@@ -29,8 +29,8 @@ public sealed class HostTests
     }
 
     [Theory]
-    [InlineData("Dvara__Journal__QueueMax", "0", "Dvara:Journal:QueueMax is 0. It must be at least 1.")]
-    [InlineData("Dvara__Journal__Gather", "soon", "'soon' at 'Dvara:Journal:Gather'")]
+    [InlineData("Dvara__Journal__QueueMax", "0", "Dvara:Journal:QueueMax is 0. It must be a whole number from 1 to 2147483647.")]
+    [InlineData("Dvara__Journal__Gather", "soon", "Dvara:Journal:Gather is soon. It must be a time such as 00:00:00.05")]
     [InlineData("Dvara__Mock__Enabled", "maybe", "Dvara:Mock:Enabled is maybe. It must be true or false.")]
     [InlineData("DVARA_DATA_DIR", "/dev/shm/dvara-host-tests", "does not survive a restart")]
     public async Task Process_ThatCannotStart_SaysWhyInASentence(string name, string value, string expected)

@@ -26,6 +26,25 @@ public sealed class ClusterTests(ITestOutputHelper output)
         Assert.Empty(report.Violations);
     }
 
+    /// <summary>1,000 caps; silos are frozen for longer than their leases last.</summary>
+    [Fact]
+    public async Task Caps_UnderFaultsAgainAndAgain_AreNeverOverrun_AndAreUsedUp()
+    {
+        await using var drill = new CapDrill(seed: Environment.TickCount);
+        await drill.StartAsync();
+
+        ClusterFault?[] faults = [null, ClusterFault.KillSilo, ClusterFault.KillPostgres, ClusterFault.FreezeSilo, ClusterFault.KillSilo];
+        for (var round = 0; round < 50; round++)
+        {
+            var fault = faults[round % faults.Length];
+            await drill.DriveAsync(caps: 20, callsPerCap: 40, fault, TimeSpan.FromSeconds(round % 25 == 3 ? 90 : 5));
+        }
+
+        var report = await drill.ReportAsync();
+        output.WriteLine(report.ToString());
+        Assert.Empty(report.Violations);
+    }
+
     [Fact]
     public async Task Change_OnOneSilo_ActsOnTheOthersWithinASecond()
     {

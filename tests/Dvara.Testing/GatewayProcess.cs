@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Net.Http.Headers;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -46,7 +47,8 @@ public sealed partial class GatewayProcess : IAsyncDisposable
     /// <param name="settings">Settings beyond the defaults, by their contract names.</param>
     public static async Task<GatewayProcess> StartAsync(string dataDirectory, IReadOnlyDictionary<string, string?> settings)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "Dvara.Server.dll")])
+        // A script that runs the tests in the background has them ignore Ctrl-C, and a child inherits that.
+        var start = new ProcessStartInfo("env", ["--default-signal=INT", "dotnet", Path.Combine(AppContext.BaseDirectory, "Dvara.Server.dll")])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -85,12 +87,17 @@ public sealed partial class GatewayProcess : IAsyncDisposable
 
     /// <summary>SIGTERM, as a service manager sends it.</summary>
     /// <returns>The exit code.</returns>
-    public async Task<int> TerminateAsync(CancellationToken cancellationToken)
-    {
-        Signal(15);
-        await _process.WaitForExitAsync(cancellationToken);
-        return _process.ExitCode;
-    }
+    public Task<int> TerminateAsync(CancellationToken cancellationToken) => EndAsync(15, cancellationToken);
+
+    /// <summary>SIGINT, as Ctrl-C sends it.</summary>
+    /// <returns>The exit code.</returns>
+    public Task<int> InterruptAsync(CancellationToken cancellationToken) => EndAsync(2, cancellationToken);
+
+    /// <summary>SIGUSR1: the journal's disk refuses every flush from now on. Of a process that runs with <see cref="FlushFault.Settings"/>.</summary>
+    public void BreakFlushes() => Signal(10);
+
+    /// <summary>Waits until it has printed this.</summary>
+    public Task<Match> WaitForAsync([StringSyntax(StringSyntaxAttribute.Regex)] string pattern) => WaitForAsync(new Regex(pattern));
 
     /// <summary>Waits for a process that ends by itself.</summary>
     /// <returns>The exit code.</returns>
@@ -109,6 +116,13 @@ public sealed partial class GatewayProcess : IAsyncDisposable
         }
 
         _process.Dispose();
+    }
+
+    private async Task<int> EndAsync(int signal, CancellationToken cancellationToken)
+    {
+        Signal(signal);
+        await _process.WaitForExitAsync(cancellationToken);
+        return _process.ExitCode;
     }
 
     private void Signal(int signal)
@@ -136,24 +150,33 @@ public sealed partial class GatewayProcess : IAsyncDisposable
 
     private async Task WaitUntilReadyAsync()
     {
+        // It listens on a port that the kernel chose, and says so when it takes traffic.
+        var ready = await WaitForAsync(ReadyPattern());
+        BaseAddress = new Uri(ready.Groups[1].Value);
+        Admin.BaseAddress = BaseAddress;
+        Admin.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", GatewayEnvironment.AdminToken);
+    }
+
+    private async Task<Match> WaitForAsync(Regex pattern)
+    {
         using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
         while (await poll.WaitForNextTickAsync(patience.Token))
         {
-            if (_process.HasExited)
+            if (pattern.Match(Output) is { Success: true } match)
             {
-                throw new InvalidOperationException($"The gateway ended with {_process.ExitCode} before it was ready:\n{Output}");
+                return match;
             }
 
-            // It listens on a port that the kernel chose, and says so when it takes traffic.
-            if (ReadyPattern().Match(Output) is { Success: true } ready)
+            if (_process.HasExited)
             {
-                BaseAddress = new Uri(ready.Groups[1].Value);
-                Admin.BaseAddress = BaseAddress;
-                Admin.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", GatewayEnvironment.AdminToken);
-                return;
+                // Only this waits for the rest of what it printed.
+                await _process.WaitForExitAsync(patience.Token);
+                throw new InvalidOperationException($"The gateway ended with {_process.ExitCode} before it said {pattern}:\n{Output}");
             }
         }
+
+        throw new InvalidOperationException("The timer ended.");
     }
 
     [GeneratedRegex(@"Gateway +(http://\S+)/v1 [\s\S]*?Data ")]

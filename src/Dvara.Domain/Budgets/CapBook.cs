@@ -39,6 +39,10 @@ public sealed class CapBook
         }
     }
 
+    /// <summary>Caps in force that calls of a key can fall under, whatever their model and tags.</summary>
+    public IReadOnlyList<Cap> Covering(TenantId tenant, ApiKeyId key) =>
+        [.. _ofNobody.Concat(_byTenant.GetValueOrDefault(tenant) ?? []).Where(cap => cap.Enabled && (cap.ApiKeyId is null || cap.ApiKeyId == key))];
+
     private static void Add(Cap[] caps, in CapScope scope, List<Cap> matching)
     {
         foreach (var cap in caps)

@@ -31,6 +31,16 @@ public enum RevisionKind
 }
 
 /// <summary>
+/// Who asked for a revision. Travels with it through the journal, so that the event that tells of it is written in the transaction of its
+/// row, whichever process ships it.
+/// </summary>
+/// <param name="Actor">The admin token's id.</param>
+/// <param name="RequestId">Of the admin's call.</param>
+/// <param name="At">When it was asked for.</param>
+/// <param name="Note">Why, in the admin's words.</param>
+public sealed record RevisionOrder(string Actor, RequestId RequestId, DateTimeOffset At, string? Note);
+
+/// <summary>
 /// What is known of an attempt before its dispatch: the durable note that it is about to happen. Immutable; a charge repeats it, so
 /// that a ledger row can be read alone.
 /// </summary>
@@ -65,13 +75,22 @@ public sealed record Intent
 
     public string? EndUser { get; init; }
 
+    /// <summary>Of the call that made the row: the client's for an original, an admin's for a revision.</summary>
     public string? IdempotencyKey { get; init; }
 
     /// <summary>Estimated input tokens: the lower bound of an attempt whose outcome stays unknown.</summary>
     public long? EstimatedInputTokens { get; init; }
 
+    /// <summary>What was set aside for it, of each cap that it fell under; null: it fell under none.</summary>
+    public IReadOnlyList<CapHold>? Holds { get; init; }
+
     public static readonly IReadOnlyDictionary<string, string> NoTags = new Dictionary<string, string>(0);
 }
+
+/// <summary>Money set aside in a cap for one attempt.</summary>
+/// <param name="Cap">The cap.</param>
+/// <param name="PicoUsd">The most that the attempt can cost, as far as was known before it; 1e-12 USD.</param>
+public readonly record struct CapHold(CapId Cap, long PicoUsd);
 
 /// <summary>One priced attempt: the ledger's row. A correction is another row of the same attempt with signed deltas.</summary>
 public sealed record Charge
@@ -82,6 +101,9 @@ public sealed record Charge
     public int Revision { get; init; }
 
     public RevisionKind Kind { get; init; }
+
+    /// <summary>Null for what nobody asked for.</summary>
+    public RevisionOrder? Order { get; init; }
 
     public required ChargeState State { get; init; }
 

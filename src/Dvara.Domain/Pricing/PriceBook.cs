@@ -28,6 +28,35 @@ public sealed class PriceBook
         ?? Find(new Key(null, PriceSource.Custom, provider), model, intentTime)
         ?? Find(new Key(null, PriceSource.Builtin, provider), model, intentTime);
 
+    /// <summary>
+    /// The dearest rates of anything that <paramref name="provider"/> has a price for: what a model without one costs at most, as far as can be
+    /// said. Null: nothing of it is priced.
+    /// </summary>
+    public Price? FindDearest(TenantId tenant, string provider, DateTimeOffset intentTime)
+    {
+        Price? dearest = null;
+        foreach (var price in All)
+        {
+            if (price.Provider == provider && (price.TenantId is null || price.TenantId == tenant) && price.IsEffectiveAt(intentTime))
+            {
+                dearest = dearest is null ? price : dearest with
+                {
+                    InputRate = Math.Max(dearest.InputRate, price.InputRate),
+                    OutputRate = Math.Max(dearest.OutputRate, price.OutputRate),
+                    CachedInputRate = Larger(dearest.CachedInputRate, price.CachedInputRate),
+                    CacheWriteRate = Larger(dearest.CacheWriteRate, price.CacheWriteRate),
+                    ReasoningRate = Larger(dearest.ReasoningRate, price.ReasoningRate),
+                    PerRequest = dearest.PerRequest > price.PerRequest ? dearest.PerRequest : price.PerRequest ?? dearest.PerRequest,
+                    MaxOutputTokens = null,
+                };
+            }
+        }
+
+        return dearest is null ? null : dearest with { MaxOutputTokens = null };
+    }
+
+    private static long? Larger(long? left, long? right) => left > right || right is null ? left : right;
+
     private Price? Find(Key key, string model, DateTimeOffset intentTime) =>
         _shelves.TryGetValue(key, out var shelf) ? shelf.Find(model, intentTime) : null;
 

@@ -13,7 +13,7 @@ namespace Dvara.Providers.OpenAI;
 /// </remarks>
 internal struct OpenAiUsage
 {
-    /// <summary>More tokens than any one call can have.</summary>
+    /// <summary>More tokens than any one call can have, on either side.</summary>
     private const long TokensMax = 1_000_000_000;
 
     private bool _refused;
@@ -56,7 +56,7 @@ internal struct OpenAiUsage
         }
         else if (json.ValueTextEquals("total_tokens"u8))
         {
-            _total = Count(ref json);
+            _total = Count(ref json, 2 * TokensMax);
         }
         else if (json.ValueTextEquals("prompt_cache_hit_tokens"u8) || json.ValueTextEquals("cached_tokens"u8))
         {
@@ -107,7 +107,7 @@ internal struct OpenAiUsage
         }
     }
 
-    private long? Count(ref Utf8JsonReader json)
+    private long? Count(ref Utf8JsonReader json, long most = TokensMax)
     {
         json.Read();
         if (json.TokenType == JsonTokenType.Null)
@@ -115,7 +115,7 @@ internal struct OpenAiUsage
             return null;
         }
 
-        if (json.TokenType == JsonTokenType.Number && json.TryGetInt64(out var count) && count is >= 0 and <= TokensMax)
+        if (json.TokenType == JsonTokenType.Number && json.TryGetInt64(out var count) && count >= 0 && count <= most)
         {
             return count;
         }
@@ -131,7 +131,8 @@ internal struct OpenAiUsage
     {
         var prompt = _prompt ?? (_cached + _cacheMiss) ?? (endpoint == Endpoint.Embeddings ? _total : _total - _completion);
         var completion = endpoint == Endpoint.Embeddings ? 0 : _completion ?? (_total - prompt);
-        if (_refused || prompt is not >= 0 || completion is not >= 0)
+        var excess = _total - prompt - completion;
+        if (_refused || prompt is not (>= 0 and <= TokensMax) || completion is not (>= 0 and <= TokensMax) || excess > TokensMax)
         {
             return new UsageReading(null, _refused || prompt is not null || _completion is not null || _total is not null, false);
         }
@@ -149,7 +150,7 @@ internal struct OpenAiUsage
             return new UsageReading(input, false, cachedClamped || writeClamped);
         }
 
-        var (output, reasoning, outputClamped) = SplitOutput(completion.Value, _total - prompt - completion);
+        var (output, reasoning, outputClamped) = SplitOutput(completion.Value, excess);
         return new UsageReading(input with { Output = output, Reasoning = reasoning }, false, cachedClamped || writeClamped || outputClamped);
     }
 

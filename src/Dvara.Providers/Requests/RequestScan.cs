@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text;
 using System.Text.Json;
 
 namespace Dvara.Providers.Requests;
@@ -143,14 +145,17 @@ internal ref struct RequestScan(ReadOnlySpan<byte> body, Endpoint endpoint) : ID
         _modelRange = _json.Start.._json.End;
         _model = _json.Token == JsonTokenType.String ? _json.Text() : null;
         return IsModelName(_model) || _json.Invalid(
-            "model", $"model must be a string of 1 to {ModelCharactersMax} characters, without control characters or space around it.");
+            "model",
+            $"model must be a string of 1 to {ModelCharactersMax} characters, without control or invisible characters, space around it, or segments . and ..");
     }
 
+    /// <summary>It becomes part of rows, logs and statements, where two names that look alike must be alike.</summary>
     private static bool IsModelName(string? name) =>
         name?.Length is > 0 and <= ModelCharactersMax
         && !char.IsWhiteSpace(name[0])
         && !char.IsWhiteSpace(name[^1])
-        && !name.Any(char.IsControl);
+        && !name.EnumerateRunes().Any(rune => Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format)
+        && !name.Split('/').Any(segment => segment is "." or "..");
 
     private bool ReadEndUser()
     {

@@ -12,10 +12,10 @@ internal static class AdminTokenEndpoints
     public static void MapAdminTokens(this IEndpointRouteBuilder app)
     {
         var tokens = app.MapGroup(Path).WithTags("Admin tokens");
-        tokens.MapPost("/", CreateAsync).RequireScope("tokens:write").WithSummary("Make an admin token; its secret is in this answer only");
+        tokens.MapPost("/", CreateAsync).RequireScope("tokens:write").WithoutQuery().WithSummary("Make an admin token; its secret is in this answer only");
         tokens.MapGet("/", ListAsync).RequireScope("tokens:read").WithSummary("List admin tokens, newest first");
-        tokens.MapGet("/{id}", ReadAsync).RequireScope("tokens:read").WithSummary("Read an admin token");
-        tokens.MapDelete("/{id}", DeleteAsync).RequireScope("tokens:write").WithSummary("Delete an admin token; it stops working at once");
+        tokens.MapGet("/{id}", ReadAsync).RequireScope("tokens:read").WithoutQuery().WithSummary("Read an admin token");
+        tokens.MapDelete("/{id}", DeleteAsync).RequireScope("tokens:write").WithoutQuery().WithSummary("Delete an admin token; it stops working at once");
     }
 
     private static async Task<IResult> CreateAsync(HttpContext httpContext, AdminTokenStore store, TenantDirectory tenants, TimeProvider clock)

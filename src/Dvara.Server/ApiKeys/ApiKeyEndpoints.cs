@@ -12,14 +12,14 @@ internal static class ApiKeyEndpoints
     public static void MapApiKeys(this IEndpointRouteBuilder app)
     {
         var keys = app.MapGroup("/v1/admin/tenants/{id}/keys").WithTags("API keys").AddEndpointFilter(HideForeignTenantsAsync);
-        keys.MapPost("/", CreateAsync).RequireScope("keys:write").WithSummary("Make an API key; the key itself is in this answer only");
-        keys.MapPost("/import", ImportAsync).RequireScope("keys:write").WithSummary("Take over a key made elsewhere, by its SHA-256");
+        keys.MapPost("/", CreateAsync).RequireScope("keys:write").WithoutQuery().WithSummary("Make an API key; the key itself is in this answer only");
+        keys.MapPost("/import", ImportAsync).RequireScope("keys:write").WithoutQuery().WithSummary("Take over a key made elsewhere, by its SHA-256");
         keys.MapGet("/", ListAsync).RequireScope("keys:read").WithSummary("List a tenant's API keys, newest first");
-        keys.MapGet("/{keyId}", ReadAsync).RequireScope("keys:read").WithSummary("Read an API key");
-        keys.MapPatch("/{keyId}", UpdateAsync).RequireScope("keys:write").WithSummary("Change name, scopes, models, tags or expiry of an API key");
-        keys.MapDelete("/{keyId}", DeleteAsync).RequireScope("keys:write").WithSummary("Revoke an API key and hide it; its name stays for the ledger");
-        keys.MapPost("/{keyId}/revoke", RevokeAsync).RequireScope("keys:write").WithSummary("Revoke an API key; it stops within a second");
-        keys.MapPost("/{keyId}/rotate", RotateAsync).RequireScope("keys:write")
+        keys.MapGet("/{keyId}", ReadAsync).RequireScope("keys:read").WithoutQuery().WithSummary("Read an API key");
+        keys.MapPatch("/{keyId}", UpdateAsync).RequireScope("keys:write").WithoutQuery().WithSummary("Change name, scopes, models, tags or expiry of an API key");
+        keys.MapDelete("/{keyId}", DeleteAsync).RequireScope("keys:write").WithoutQuery().WithSummary("Revoke an API key and hide it; its name stays for the ledger");
+        keys.MapPost("/{keyId}/revoke", RevokeAsync).RequireScope("keys:write").WithoutQuery().WithSummary("Revoke an API key; it stops within a second");
+        keys.MapPost("/{keyId}/rotate", RotateAsync).RequireScope("keys:write").WithoutQuery()
             .WithSummary("Replace an API key by a new one; the old one works until the overlap ends");
     }
 

@@ -27,6 +27,22 @@ internal static class AuditTypes
 
     public const string PricingUpdated = "PRICING_UPDATED";
 
+    public const string BudgetCreated = "BUDGET_CREATED";
+    public const string BudgetUpdated = "BUDGET_UPDATED";
+    public const string BudgetDeleted = "BUDGET_DELETED";
+
+    /// <summary>A budget's spend has reached its soft percentage; once per period and arm.</summary>
+    public const string BudgetCapSoft = "BUDGET_CAP_SOFT";
+
+    /// <summary>A budget's spend has reached its limit, or a call was refused for good; once per period and arm.</summary>
+    public const string BudgetCapHard = "BUDGET_CAP_HARD";
+
+    /// <summary>A charge of unknown outcome was settled by an admin.</summary>
+    public const string ChargeResolved = "CHARGE_RESOLVED";
+
+    /// <summary>What was granted to the journal of a silo that is gone was given back to its caps.</summary>
+    public const string JournalWrittenOff = "JOURNAL_WRITTEN_OFF";
+
     public const string ChargebackGenerated = "CHARGEBACK_GENERATED";
 
     /// <summary>A statement was ordered whose figures could not be put together.</summary>
@@ -35,6 +51,7 @@ internal static class AuditTypes
     public static readonly IReadOnlyList<string> All =
     [
         GatewayRequest, GatewayResponse, RequestsLost, TenantCreated, TenantUpdated, TenantClosed, ApiKeyCreated, ApiKeyImported, ApiKeyUpdated,
-        ApiKeyRevoked, ApiKeyRotated, AdminTokenCreated, AdminTokenDeleted, PricingUpdated, ChargebackGenerated, ChargebackFailed,
+        ApiKeyRevoked, ApiKeyRotated, AdminTokenCreated, AdminTokenDeleted, PricingUpdated, BudgetCreated, BudgetUpdated,
+        BudgetDeleted, BudgetCapSoft, BudgetCapHard, ChargeResolved, JournalWrittenOff, ChargebackGenerated, ChargebackFailed,
     ];
 }

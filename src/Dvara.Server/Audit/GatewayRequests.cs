@@ -39,7 +39,7 @@ internal static class GatewayRequests
                     reasoningTokens = Sum(rows, row => row.Reasoning),
                     totalCostUsd = rows.Aggregate(Usd.Zero, (sum, row) => sum + row.InputCost + row.OutputCost),
                     currency = "USD",
-                    estimated = rows.Any(row => row.Estimated),
+                    estimated = rows.GroupBy(row => row.AttemptId).Any(attempt => attempt.Last().Estimated),
                     last.LatencyMs,
                 },
                 AdminJson.Options),

@@ -22,6 +22,17 @@ internal static class CapStore
 
     private const string ReadAllSql = Columns + " WHERE deleted_at_ms IS NULL";
 
+    private const string FindSql = Columns + " WHERE id = @id AND deleted_at_ms IS NULL";
+
+    private const string InForce = " AND enabled = 1";
+
+    private const string ListSql = Columns + """
+         WHERE deleted_at_ms IS NULL AND (@visibleTo IS NULL OR tenant_id = @visibleTo) AND (@tenantId IS NULL OR tenant_id = @tenantId)
+            AND (@apiKeyId IS NULL OR api_key_id = @apiKeyId) AND (@name IS NULL OR name = @name) AND (@enabled IS NULL OR enabled = @enabled)
+            AND (@period IS NULL OR period = @period) AND (@before IS NULL OR id < @before)
+        ORDER BY id DESC LIMIT @limit
+        """;
+
     private const string ReadGenerationSql = "SELECT value FROM cap_generation";
 
     /// <summary>Every cap, with the generation that they are. Generation first: caps that are newer than it are read again, older ones never kept.</summary>
@@ -32,8 +43,37 @@ internal static class CapStore
         return new(generation, rows.Select(row => row.ToCap()));
     }
 
+    /// <returns>Null for an unknown one, and for one that is deleted.</returns>
+    public static async Task<Cap?> FindAsync(DbConnection connection, CapId id, DbTransaction? transaction = null) =>
+        (await connection.QuerySingleOrDefaultAsync<Row>(FindSql, new { id }, transaction))?.ToCap();
+
+    /// <param name="connection">A read.</param>
+    /// <param name="filter">Which caps.</param>
+    /// <param name="before">Only caps older than it.</param>
+    /// <param name="limit">At most so many, newest first.</param>
+    public static async Task<IReadOnlyList<Cap>> ListAsync(DbConnection connection, BudgetFilter filter, CapId? before, int limit)
+    {
+        var parameters = new
+        {
+            visibleTo = filter.VisibleTo,
+            tenantId = filter.TenantId,
+            apiKeyId = filter.ApiKeyId,
+            name = filter.Name,
+            enabled = filter.Enabled is { } enabled ? enabled ? 1L : 0L : (long?)null,
+            period = filter.Period?.ContractName(),
+            before,
+            limit,
+        };
+        return [.. (await connection.QueryAsync<Row>(ListSql, parameters)).Select(row => row.ToCap())];
+    }
+
     public static Task<long> ReadGenerationAsync(DbConnection connection, DbTransaction? transaction = null) =>
         connection.QuerySingleAsync<long>(ReadGenerationSql, transaction: transaction);
+
+    /// <summary>The cap, unless it is deleted or disabled; nobody changes it before the transaction ends.</summary>
+    public static async Task<Cap?> FindInForceAsync(DbTransaction transaction, CapId id, bool isCluster) =>
+        (await transaction.Connection!.QuerySingleOrDefaultAsync<Row>(
+            isCluster ? FindSql + InForce + " FOR SHARE" : FindSql + InForce, new { id }, transaction))?.ToCap();
 
     private sealed class Row
     {

@@ -25,16 +25,17 @@ internal static class ChargebackEndpoints
     public static void MapChargeback(this IEndpointRouteBuilder app)
     {
         var chargeback = app.MapGroup(Path).WithTags("Chargeback");
-        chargeback.MapPost("/", CreateAsync).RequireScope("chargeback:write")
+        chargeback.MapPost("/", CreateAsync).RequireScope("chargeback:write").WithoutQuery()
             .WithSummary("Make a tenant's statement; one complete, ended calendar month is closed by it");
         chargeback.MapGet("/", ListAsync).RequireScope("chargeback:read").WithSummary("List statements, newest first");
-        chargeback.MapGet("/{id}", ReadAsync).RequireScope("chargeback:read").WithSummary("Read a statement");
+        chargeback.MapGet("/{id}", ReadAsync).RequireScope("chargeback:read").WithoutQuery().WithSummary("Read a statement");
         foreach (var format in new[] { DocumentFormat.Pdf, DocumentFormat.Csv, DocumentFormat.Json })
         {
             chargeback
                 .MapGet($"/{{id}}/{format.Extension}", (string id, HttpContext httpContext, StatementStore store) =>
                     DownloadAsync(id, format, httpContext, store))
                 .RequireScope("chargeback:read")
+                .WithoutQuery()
                 .WithSummary($"Download a statement as {format.Extension.ToUpperInvariant()}; always the same bytes");
         }
     }
@@ -42,9 +43,9 @@ internal static class ChargebackEndpoints
     private static async Task<IResult> CreateAsync(HttpContext httpContext, IGrainFactory grains, StatementStore store, LedgerWriter ledger)
     {
         var (request, error) = await AdminJson.ReadAsync<ChargebackRequest>(httpContext);
-        if ((error ?? new AdminQuery(httpContext.Request.Query).Error()) is { } refusal)
+        if (error is not null)
         {
-            return refusal;
+            return error;
         }
 
         var (tenant, window, invalid) = request!.Read();
@@ -60,7 +61,7 @@ internal static class ChargebackEndpoints
 
         // Calls that this silo has answered are on the statement, wherever its grain is; those of others follow within a second.
         var outcome = await ledger.TryFlushAsync()
-            ? await grains.GetGrain<IChargebackGrain>(tenant.Value).GenerateAsync(OrderOf(httpContext, window))
+            ? await GenerateAsync(grains.GetGrain<IChargebackGrain>(tenant.Value), OrderOf(httpContext, window))
             : new StatementOutcome { StatementId = default, Created = false, LedgerIsBehind = true };
         if (outcome is null)
         {
@@ -77,6 +78,19 @@ internal static class ChargebackEndpoints
             ?? throw new InvalidOperationException($"Statement {outcome.StatementId} was made and is not there.");
         httpContext.Response.Headers.Location = $"{Path}/{statement.Id}";
         return Resource(statement, outcome.Created ? StatusCodes.Status201Created : StatusCodes.Status200OK);
+    }
+
+    private static async Task<StatementOutcome?> GenerateAsync(IChargebackGrain grain, StatementOrder order)
+    {
+        try
+        {
+            return await grain.GenerateAsync(order);
+        }
+        catch (OrleansException)
+        {
+            // Its silo is gone, and it comes back on another one. A call that timed out may still be at work and is not sent twice.
+            return await grain.GenerateAsync(order);
+        }
     }
 
     private static StatementOrder OrderOf(HttpContext httpContext, TimeWindow window)
@@ -109,8 +123,7 @@ internal static class ChargebackEndpoints
 
         if (tenant is not null && !admin.MaySee(tenant))
         {
-            // As a tenant that does not exist: it has no statements.
-            return Page([], null);
+            return ApiError.NotFound("tenant");
         }
 
         var filter = new StatementFilter(tenant ?? admin.TenantId, status, within, before);
@@ -118,7 +131,7 @@ internal static class ChargebackEndpoints
         var found = await store.ListAsync(filter, limit + 1, PageBytesMax, httpContext.RequestAborted);
         List<StoredStatement> items = [.. found.Statements.Take(limit)];
         var more = found.More || found.Statements.Count > limit;
-        return Page(items, more ? cursors.Encode(scope, items[^1].Id.ToString()) : null);
+        return Page(items, more ? cursors.Encode(scope, items[^1].Id.ToString()) : null, within);
     }
 
     private static async Task<IResult> ReadAsync(string id, HttpContext httpContext, StatementStore store)
@@ -152,11 +165,6 @@ internal static class ChargebackEndpoints
     /// <summary>The statement, if this caller may see it; a foreign one is as unknown as one that does not exist.</summary>
     private static async Task<(StoredStatement? Statement, ApiError? Refusal)> FindAsync(string id, HttpContext httpContext, StatementStore store)
     {
-        if (new AdminQuery(httpContext.Request.Query).Error() is { } error)
-        {
-            return (null, error);
-        }
-
         var statement = Guid.TryParseExact(id, "D", out var guid)
             ? await store.FindAsync(new StatementId(guid), httpContext.RequestAborted)
             : null;
@@ -168,7 +176,7 @@ internal static class ChargebackEndpoints
     /// <summary>The stored bytes, so that what is read and what is downloaded never differ.</summary>
     private static StoredJson Resource(StoredStatement statement, int status) => new StoredJson(statement.Resource, status);
 
-    private static StoredJson Page(IReadOnlyList<StoredStatement> items, string? nextCursor)
+    private static StoredJson Page(IReadOnlyList<StoredStatement> items, string? nextCursor, TimeWindow within)
     {
         var body = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(body, new JsonWriterOptions { Encoder = AdminJson.Options.Encoder }))
@@ -182,6 +190,8 @@ internal static class ChargebackEndpoints
 
             json.WriteEndArray();
             json.WriteString("nextCursor", nextCursor);
+            json.WriteString("from", Instants.Format(within.From));
+            json.WriteString("to", Instants.Format(within.To));
             json.WriteEndObject();
         }
 

@@ -49,9 +49,9 @@ internal sealed record ChargebackRequest : AdminRequest
     private TimeWindow ReadBounds(List<FieldError> errors)
     {
         var (known, from, to) = (errors.Count, ReadBound("from", From, Instants.Parse), ReadBound("to", To, Instants.ParseEnd));
-        if (errors.Count == known && from >= to)
+        if (errors.Count == known && from > to)
         {
-            errors.Add(new("from", "from must be before to."));
+            errors.Add(new("from", "from must not be after to."));
         }
 
         return new(from, to);

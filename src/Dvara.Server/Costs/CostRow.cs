@@ -5,7 +5,7 @@ using Dvara.Domain.Metering;
 namespace Dvara.Server.Costs;
 
 /// <summary>A row of <c>charges</c> as it is read: revision 0, or a correction whose numbers are signed deltas.</summary>
-internal sealed class CostRow
+internal class CostRow
 {
     public AttemptId AttemptId { get; init; }
 

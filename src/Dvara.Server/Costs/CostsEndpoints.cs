@@ -12,7 +12,8 @@ internal static class CostsEndpoints
         costs.MapGet("/", ListAsync).RequireScope("costs:read");
         costs.MapGet("/summary", SumAsync).RequireScope("costs:read");
         costs.MapGet("/summary/by-tag", SumByTagAsync).RequireScope("costs:read");
-        costs.MapGet("/{id}", FindAsync).RequireScope("costs:read");
+        costs.MapGet("/{id}", FindAsync).RequireScope("costs:read").WithoutQuery();
+        costs.MapResolve();
     }
 
     private static async Task<IResult> ListAsync(HttpContext httpContext, CostsStore store, LedgerCatchUp ledger, CursorCodec cursors)
@@ -39,11 +40,6 @@ internal static class CostsEndpoints
 
     private static async Task<IResult> FindAsync(HttpContext httpContext, string id, CostsStore store, LedgerCatchUp ledger)
     {
-        if (new AdminQuery(httpContext.Request.Query).Error() is { } error)
-        {
-            return error;
-        }
-
         if (!Guid.TryParseExact(id, "D", out var attemptId))
         {
             return ApiError.NotFound("charge");

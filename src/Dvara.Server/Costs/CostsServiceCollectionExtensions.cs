@@ -1,3 +1,5 @@
+using Dvara.Server.Metering;
+
 namespace Dvara.Server.Costs;
 
 internal static class CostsServiceCollectionExtensions
@@ -6,5 +8,7 @@ internal static class CostsServiceCollectionExtensions
         .AddSingleton<CostsStore>()
         .AddSingleton<SummaryStore>()
         .AddSingleton<LedgerCatchUp>()
-        .AddSingleton<RequestCosts>();
+        .AddSingleton<RequestCosts>()
+        .AddSingleton<Resolutions>()
+        .AddSingleton<ILedgerParticipant, ResolutionEvents>();
 }

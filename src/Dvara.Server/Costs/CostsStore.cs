@@ -10,7 +10,7 @@ namespace Dvara.Server.Costs;
 /// <summary>All SQL that reads single charges. An attempt's id starts with its time, so ranges of time are ranges of ids.</summary>
 internal sealed class CostsStore(Database database)
 {
-    private const string Rows = """
+    private const string Columns = """
         SELECT c.attempt_id AS attemptId, c.revision, c.kind, c.state, c.request_id AS requestId, c.attempt, c.tenant_id AS tenantId,
             c.api_key_id AS apiKeyId, c.provider, c.model, c.requested_model AS requestedModel, c.uncached_input AS uncachedInput,
             c.cache_read AS cacheRead, c.cache_write AS cacheWrite, c.output, c.reasoning, c.estimated,
@@ -19,8 +19,14 @@ internal sealed class CostsStore(Database database)
             c.unpriced_requests AS unpricedRequests, c.unresolved_requests AS unresolvedRequests, c.failed_attempts AS failedAttempts,
             c.price_id AS priceId, c.tags, c.end_user AS endUser, c.at_ms AS at, c.billing_month AS billingMonth,
             c.latency_ms AS latencyMs, c.status, c.outcome
-        FROM charges c
-        WHERE
+        """;
+
+    private const string Rows = Columns + " FROM charges c WHERE";
+
+    private const string WholeByAttempt = Columns + """
+        , c.endpoint, c.stream, c.provider_request_id AS providerRequestId, c.idempotency_key AS idempotencyKey,
+            c.journal_id AS journalId, c.journal_seq AS journalSeq
+        FROM charges c WHERE c.attempt_id = @attemptId ORDER BY c.revision
         """;
 
     private const string InRange = """
@@ -50,6 +56,10 @@ internal sealed class CostsStore(Database database)
     /// <summary>The rows of one attempt by revision; empty for an unknown one.</summary>
     public Task<IReadOnlyList<CostRow>> FindAsync(AttemptId attemptId, CancellationToken cancellationToken) =>
         ListAsync(ByAttempt, new { attemptId }, cancellationToken);
+
+    /// <summary>The same, with every column that another revision needs.</summary>
+    public async Task<IReadOnlyList<ResolutionRow>> FindWholeAsync(AttemptId attemptId, CancellationToken cancellationToken) =>
+        [.. await database.ReadAsync(c => c.QueryAsync<ResolutionRow>(WholeByAttempt, new { attemptId }), cancellationToken)];
 
     /// <summary>The rows of one request by attempt and revision, whoever made it.</summary>
     public Task<IReadOnlyList<CostRow>> FindAsync(RequestId requestId, CancellationToken cancellationToken) =>

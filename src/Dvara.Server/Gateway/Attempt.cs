@@ -1,6 +1,7 @@
 using Dvara.Domain;
 using Dvara.Domain.Metering;
 using Dvara.Providers;
+using Dvara.Server.Budgets;
 using Dvara.Server.Metering;
 using Dvara.Server.Pricing;
 
@@ -11,7 +12,7 @@ namespace Dvara.Server.Gateway;
 /// the journal is never cancelled, because the money is spent.
 /// </summary>
 internal sealed partial class Attempt(
-    AdmittedCall call, Intent intent, Journal journal, Settlement settlement, PriceBookState prices, TimeProvider clock, ILogger<Attempt> logger)
+    AdmittedCall call, Intent intent, Hold hold, Journal journal, Settlement settlement, PriceBookState prices, TimeProvider clock, ILogger<Attempt> logger)
 {
     private readonly long _started = clock.GetTimestamp();
     private int _ended;
@@ -78,7 +79,8 @@ internal sealed partial class Attempt(
             LogUsageClamped(logger, intent.AttemptId, intent.Provider, intent.Model);
         }
 
-        await settlement.SettleAsync(charge);
+        var place = await settlement.SettleAsync(charge);
+        hold.End(charge, place);
         Charge = charge;
     }
 

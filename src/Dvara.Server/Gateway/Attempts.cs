@@ -1,6 +1,7 @@
 using Dvara.Domain;
 using Dvara.Domain.Metering;
 using Dvara.Providers;
+using Dvara.Server.Budgets;
 using Dvara.Server.Metering;
 using Dvara.Server.Pricing;
 
@@ -14,11 +15,12 @@ internal sealed class Attempts(Journal journal, Settlement settlement, PriceBook
 
     /// <param name="call">The request.</param>
     /// <param name="number">Counts from 1 within it.</param>
-    public Attempt Begin(AdmittedCall call, int number) => new(call, IntentOf(call, number), journal, settlement, prices, clock, logger);
+    /// <param name="hold">What was set aside for it; ends with it.</param>
+    public Attempt Begin(AdmittedCall call, int number, Hold hold) => new(call, IntentOf(call, number, hold), hold, journal, settlement, prices, clock, logger);
 
-    private Intent IntentOf(AdmittedCall call, int number) => new()
+    private static Intent IntentOf(AdmittedCall call, int number, Hold hold) => new()
     {
-        AttemptId = AttemptId.At(clock.GetUtcNow()),
+        AttemptId = AttemptId.At(hold.At),
         RequestId = call.RequestId,
         Attempt = number,
         TenantId = new(call.Caller.TenantId),
@@ -32,5 +34,6 @@ internal sealed class Attempts(Journal journal, Settlement settlement, PriceBook
         EndUser = call.Facts.EndUser,
         IdempotencyKey = call.IdempotencyKey,
         EstimatedInputTokens = call.Facts.InputTextBytes / TypicalBytesPerToken,
+        Holds = hold.Noted,
     };
 }

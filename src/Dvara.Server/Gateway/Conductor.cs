@@ -12,14 +12,28 @@ namespace Dvara.Server.Gateway;
 /// <remarks>
 /// <code>
 /// client ── (1) key ── (2) read ── (3) hold ── (4) intent ── (5) forward ────────── provider
-///           └──────── Admission ────────┘      └─ Dispatcher, Attempt ─┘                │
+///           └─── Admission ───┘   BudgetGate   └─ Dispatcher, Attempt ─┘                │
 /// client ── (8) end ── (7) settle ── (6) rate ── bytes, metered ────────────────────────┘
 ///           └──────── MeteredStream / AnswerTransformer ────────┘     (9) ship: Metering
 /// </code>
 /// </remarks>
-internal sealed class Conductor(Admission admission, Dispatcher dispatcher, RequestLog requests, LoopMark loop)
+internal sealed class Conductor(Admission admission, Dispatcher dispatcher, BudgetView budgets, RequestLog requests, LoopMark loop)
 {
-    public async Task RunAsync(HttpContext httpContext, Endpoint endpoint)
+    public Task RunAsync(HttpContext httpContext, Endpoint endpoint) =>
+        ConductAsync(httpContext, endpoint, endpoint.Path(), endpoint == Endpoint.Embeddings ? "embeddings:write" : "completions:write",
+            // :: Steps 3 to 8
+            call => dispatcher.SendAsync(httpContext, call));
+
+    /// <summary>POST /v1/budget/estimate: a chat body as it would be sent; nothing is.</summary>
+    public Task EstimateAsync(HttpContext httpContext) =>
+        ConductAsync(httpContext, Endpoint.ChatCompletions, "/v1/budget/estimate", "completions:write", async call =>
+        {
+            await (await budgets.EstimateAsync(call, httpContext.RequestAborted)).ExecuteAsync(httpContext);
+            return (null, false);
+        });
+
+    private async Task ConductAsync(
+        HttpContext httpContext, Endpoint endpoint, string path, string scope, Func<AdmittedCall, Task<(ApiError? Error, bool Attempted)>> goOnAsync)
     {
         if (loop.IsOn(httpContext.Request.Headers))
         {
@@ -28,7 +42,7 @@ internal sealed class Conductor(Admission admission, Dispatcher dispatcher, Requ
         }
 
         // :: Step 1
-        var (caller, error) = await admission.AuthenticateAsync(httpContext, endpoint == Endpoint.Embeddings ? "embeddings:write" : "completions:write");
+        var (caller, error) = await admission.AuthenticateAsync(httpContext, scope);
         string? model = null;
         AdmittedCall? call = null;
         if (error is null)
@@ -37,10 +51,10 @@ internal sealed class Conductor(Admission admission, Dispatcher dispatcher, Requ
             (call, model, error) = await admission.ReadAsync(httpContext, caller!, endpoint);
         }
 
+        var attempted = false;
         if (error is null)
         {
-            // :: Steps 4 to 8; what was noted in the journal has its row in the ledger.
-            error = await dispatcher.SendAsync(httpContext, call!);
+            (error, attempted) = await goOnAsync(call!);
         }
 
         if (error is null)
@@ -48,10 +62,11 @@ internal sealed class Conductor(Admission admission, Dispatcher dispatcher, Requ
             return;
         }
 
-        if (caller is not null && (call is null || error == GatewayErrors.LedgerUnavailable))
+        // What was noted in the journal has its row in the ledger.
+        if (caller is not null && !attempted)
         {
             var request = RequestIdMiddleware.Of(httpContext);
-            requests.Record(request, new(caller.TenantId), new(caller.KeyId), endpoint.Path(), model, error.Status, error.Code);
+            requests.Record(request, new(caller.TenantId), new(caller.KeyId), path, model, error.Status, error.Code);
         }
 
         await RefuseAsync(httpContext, error);

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using Dvara.Providers;
+using Dvara.Server.Budgets;
 using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Metering;
@@ -9,36 +10,55 @@ using Yarp.ReverseProxy.Forwarder;
 namespace Dvara.Server.Gateway;
 
 /// <summary>
-/// Sends an admitted call to its provider and sees every attempt to its charge. Fails closed: without a durable intent nothing leaves.
+/// Sends an admitted call to its provider and sees every attempt to its charge. Fails closed: without a hold and a durable intent nothing leaves.
 /// </summary>
 internal sealed class Dispatcher(
-    IHttpForwarder forwarder, Attempts attempts, DrainGate drains, GatewayOptions options, LoopMark loop, TimeProvider clock)
+    IHttpForwarder forwarder, BudgetGate gate, Bounds bounds, HoldRefusals refusals, Attempts attempts, DrainGate drains, GatewayOptions options,
+    LoopMark loop, TimeProvider clock)
 {
     /// <summary>The forwarder's own timer is out of the way: silence is bounded where the error event can still be sent.</summary>
     private static readonly ForwarderRequestConfig _config = new() { ActivityTimeout = TimeSpan.FromDays(2) };
 
-    /// <returns>The refusal to answer with, or null when the client has its answer.</returns>
-    public async Task<ApiError?> SendAsync(HttpContext httpContext, AdmittedCall call)
+    /// <returns>The refusal to answer with, or null when the client has its answer; and whether an attempt tells of it in the ledger.</returns>
+    public async Task<(ApiError? Error, bool Attempted)> SendAsync(HttpContext httpContext, AdmittedCall call)
     {
         for (var number = 1; ; number++)
         {
-            var asks = call.Facts.Stream && call.Route.Provider.AsksForUsage;
-            // Before the note: what fails behind it must end the attempt.
-            var body = BodyRewriter.Rewrite(call.Body, call.Facts.Plan, new BodyChanges { Model = call.Route.Model == call.Facts.Model ? null : call.Route.Model, AskUsage = asks });
-            var attempt = attempts.Begin(call, number);
-            try
+            // :: Step 3
+            var decision = await gate.HoldAsync(bounds.Of(call), httpContext.RequestAborted);
+            if (decision.Hold is not { } hold)
             {
-                await attempt.NoteAsync(httpContext.RequestAborted);
-            }
-            catch (JournalUnavailableException)
-            {
-                return GatewayErrors.LedgerUnavailable;
+                return (refusals.Of(decision, call), number > 1);
             }
 
+            Attempt attempt;
+            ReadOnlySequence<byte> body;
+            var asks = call.Facts.Stream && call.Route.Provider.AsksForUsage;
+            try
+            {
+                // Before the note: what fails behind it must end the attempt.
+                body = BodyRewriter.Rewrite(call.Body, call.Facts.Plan, ChangesOf(call, hold, asks));
+                attempt = attempts.Begin(call, number, hold);
+                // :: Step 4
+                await attempt.NoteAsync(httpContext.RequestAborted);
+            }
+            catch (Exception exception)
+            {
+                hold.Release();
+                if (exception is JournalUnavailableException)
+                {
+                    return (GatewayErrors.LedgerUnavailable, number > 1);
+                }
+
+                throw;
+            }
+
+            BudgetHeaders.Write(httpContext.Response.Headers, hold);
+            // :: Steps 5 to 8
             var (error, again) = await ForwardAsync(httpContext, attempt, body, asks);
             if (!again)
             {
-                return error;
+                return (error, true);
             }
 
             // The one rejection that is our own doing: the host does not know stream_options. Asked once per start.
@@ -47,6 +67,15 @@ internal sealed class Dispatcher(
             httpContext.Response.Headers[RequestIdMiddleware.Header] = call.RequestId.ToString();
         }
     }
+
+    private static BodyChanges ChangesOf(AdmittedCall call, Hold hold, bool asks) => new()
+    {
+        Model = call.Route.Model == call.Facts.Model ? null : call.Route.Model,
+        AskUsage = asks,
+        OutputLimit = hold.OutputLimit,
+        // OpenAI's own chat models want the newer name; everybody else knows the older one.
+        OutputLimitAsMaxTokens = call.Endpoint == Endpoint.Completions || call.Route.Provider.Id != ProviderNames.OpenAi,
+    };
 
     /// <summary>(5) to (8) of one attempt.</summary>
     private async Task<(ApiError? Error, bool Again)> ForwardAsync(HttpContext httpContext, Attempt attempt, ReadOnlySequence<byte> body, bool asks)

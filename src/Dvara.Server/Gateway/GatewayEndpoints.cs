@@ -13,6 +13,9 @@ internal static class GatewayEndpoints
             group.MapPost(endpoint.Path()["/v1".Length..], (HttpContext httpContext, Conductor conductor) => conductor.RunAsync(httpContext, endpoint));
         }
 
+        group.MapGet("/budget", (HttpContext httpContext, KeyedRead read, BudgetView budgets) =>
+            read.RunAsync(httpContext, "/v1/budget", scope: null, caller => budgets.ListAsync(caller, httpContext.RequestAborted)));
+        group.MapPost("/budget/estimate", (HttpContext httpContext, Conductor conductor) => conductor.EstimateAsync(httpContext));
         group.MapGet("/models", (HttpContext httpContext, KeyedRead read, ModelList models) =>
             read.RunAsync(httpContext, "/v1/models", "models:read", caller => new(models.List(caller))));
         group.MapGet("/models/{**id}", (string id, HttpContext httpContext, KeyedRead read, ModelList models) =>

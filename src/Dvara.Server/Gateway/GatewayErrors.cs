@@ -19,6 +19,9 @@ internal static class GatewayErrors
     public static readonly ApiError TwoLengths = new(400, Invalid, "invalid_request",
         "The request has both a Content-Length and a Transfer-Encoding; send one of them.");
 
+    public static readonly ApiError OnlyChunked = new(400, Invalid, "invalid_request",
+        "The Transfer-Encoding must be chunked and nothing else, once, on HTTP/1.1.");
+
     public static readonly ApiError NoWebSocket = new(400, Invalid, "invalid_request", "Web sockets are not served; streams are server-sent events.");
 
     public static readonly ApiError KeyRequired = new(401, Authentication, "api_key_required",
@@ -40,6 +43,9 @@ internal static class GatewayErrors
 
     public static readonly ApiError LedgerUnavailable = new(503, "server_error", "ledger_unavailable",
         "Usage cannot be recorded at the moment, so nothing was sent to the provider. Try again.");
+
+    public static readonly ApiError BudgetUnavailable = new(503, "server_error", "ledger_unavailable",
+        "Nobody can say at the moment what is left of a budget that covers this call, so nothing was sent to the provider. Try again.");
 
     public static readonly ApiError KeysUnavailable = new(503, "server_error", "ledger_unavailable",
         "The API key cannot be looked up at the moment. Try again.");
@@ -67,6 +73,11 @@ internal static class GatewayErrors
     public static ApiError UnpricedModel(string provider, string model) =>
         new(403, Permission, "unpriced_model",
             $"There is no price for {Quote(model)} of {provider}, and the tenant's policy is to block such calls. Add one with POST /v1/admin/pricing.")
+        { Param = "model" };
+
+    public static ApiError UnpricedUnderCap(string provider, string model) =>
+        new(403, Permission, "unpriced_model",
+            $"A budget covers this call, and there is no price for {Quote(model)} nor for any other model of {provider} to hold it to. Add one with POST /v1/admin/pricing.")
         { Param = "model" };
 
     public static ApiError ModelNotFound(string model) =>

@@ -15,6 +15,9 @@ internal static class GatewayServiceCollectionExtensions
         services.AddSingleton<DrainGate>();
         services.AddSingleton<LoopMark>();
         services.AddSingleton<Admission>();
+        services.AddSingleton<Bounds>();
+        services.AddSingleton<BudgetView>();
+        services.AddSingleton<HoldRefusals>();
         services.AddSingleton<Attempts>();
         services.AddSingleton<Dispatcher>();
         services.AddSingleton<Conductor>();

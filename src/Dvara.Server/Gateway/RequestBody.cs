@@ -1,4 +1,5 @@
 using System.Buffers;
+using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 
 namespace Dvara.Server.Gateway;
@@ -9,7 +10,6 @@ internal static class RequestBody
 {
     private const int FirstGuess = 4096;
 
-    /// <exception cref="BadHttpRequestException">The body broke the rules of HTTP, or came too slowly.</exception>
     public static async ValueTask<(ReadOnlyMemory<byte> Body, ApiError? Error)> ReadAsync(HttpRequest request, int limitBytes, CancellationToken cancellationToken)
     {
         if (!IsPlainJson(request))
@@ -23,6 +23,20 @@ internal static class RequestBody
             return (default, GatewayErrors.TooLarge(limitBytes));
         }
 
+        try
+        {
+            return await ReadToEndAsync(request, limitBytes, cancellationToken);
+        }
+        catch (BadHttpRequestException exception)
+        {
+            // It broke the rules of HTTP, or came too slowly; the caller is known, so the refusal is one like any other.
+            return (default, ErrorAnswers.Of(exception.StatusCode));
+        }
+    }
+
+    private static async ValueTask<(ReadOnlyMemory<byte> Body, ApiError? Error)> ReadToEndAsync(
+        HttpRequest request, int limitBytes, CancellationToken cancellationToken)
+    {
         var body = GC.AllocateUninitializedArray<byte>((int)(request.ContentLength ?? FirstGuess));
         var length = 0;
         while (true)

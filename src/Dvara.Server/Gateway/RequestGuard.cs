@@ -1,10 +1,11 @@
+using Dvara.Server.Hosting.AdminApi;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace Dvara.Server.Gateway;
 
 /// <summary>
-/// Refuses what two parsers could read as two requests, before routing sees it: targets that are not plainly spelled, two lengths
-/// of one body, a change of protocol. Fails closed, also on paths that would match nothing.
+/// Refuses what two parsers could read as two requests, before routing sees it: targets that are not plainly spelled, a body whose end is
+/// a matter of opinion, a change of protocol. Fails closed, also on paths that would match nothing.
 /// </summary>
 internal sealed class RequestGuard(RequestDelegate next)
 {
@@ -27,7 +28,7 @@ internal sealed class RequestGuard(RequestDelegate next)
 
         if (!IsSpelledAsRouted(path))
         {
-            return GatewayErrors.UnknownPath.ExecuteAsync(httpContext);
+            return UnknownPath(path).ExecuteAsync(httpContext);
         }
 
         if (CarriesKey(httpContext.Request.QueryString.Value))
@@ -36,10 +37,10 @@ internal sealed class RequestGuard(RequestDelegate next)
         }
 
         var headers = httpContext.Request.Headers;
-        if (headers.TransferEncoding.Count > 0 && headers.ContainsKey(OtherLength))
+        if (headers.TransferEncoding.Count > 0 && RefuseCoding(httpContext.Request) is { } refusal)
         {
             httpContext.Response.Headers.Connection = "close";
-            return GatewayErrors.TwoLengths.ExecuteAsync(httpContext);
+            return refusal.ExecuteAsync(httpContext);
         }
 
         return headers.Upgrade.Count > 0 && headers.Upgrade.ToString().Contains("websocket", StringComparison.OrdinalIgnoreCase)
@@ -60,34 +61,49 @@ internal sealed class RequestGuard(RequestDelegate next)
             return false;
         }
 
-        // Nothing there is forwarded; an id that cannot be is unknown, and the API says so.
+        // Nothing there is forwarded; an id that cannot be is unknown, and the API says so. But no path leads out of it.
         if (path.StartsWith(AdminPath, StringComparison.Ordinal))
         {
-            return true;
+            return !HasDotSegment(path.ToString().Replace("%2E", ".", StringComparison.OrdinalIgnoreCase));
         }
 
         // SDKs escape the slash and the colon of a model name.
         if (path.StartsWith(ModelPath, StringComparison.Ordinal))
         {
-            path = path[ModelPath.Length..].ToString()
-                .Replace("%2F", "-", StringComparison.OrdinalIgnoreCase)
-                .Replace("%3A", "-", StringComparison.OrdinalIgnoreCase);
+            path = path.ToString()
+                .Replace("%2F", "/", StringComparison.OrdinalIgnoreCase)
+                .Replace("%3A", ":", StringComparison.OrdinalIgnoreCase);
         }
 
         return path.IndexOfAny('%', ';', '\\') < 0
             && path.IndexOf("//", StringComparison.Ordinal) < 0
-            && path.IndexOf("/./", StringComparison.Ordinal) < 0
-            && path.IndexOf("/../", StringComparison.Ordinal) < 0
-            && !path.EndsWith("/.", StringComparison.Ordinal)
-            && !path.EndsWith("/..", StringComparison.Ordinal);
+            && !HasDotSegment(path);
     }
 
-    /// <summary>Routing overlooks case and a slash at the end; a rule in a proxy in front does not.</summary>
+    private static bool HasDotSegment(ReadOnlySpan<char> path)
+    {
+        foreach (var segment in path.Split('/'))
+        {
+            if (path[segment] is "." or "..")
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Routing overlooks case, escapes and a slash at the end; a rule in a proxy in front does not.</summary>
     private static bool IsSpelledAsRouted(ReadOnlySpan<char> path)
     {
-        if (!path.StartsWith(DataPath, StringComparison.OrdinalIgnoreCase) || path.StartsWith(AdminPath, StringComparison.OrdinalIgnoreCase))
+        if (!path.StartsWith(DataPath, StringComparison.OrdinalIgnoreCase))
         {
             return true;
+        }
+
+        if (path.StartsWith(AdminPath, StringComparison.Ordinal))
+        {
+            return path[^1] != '/' && !path.Contains('%') && !HasCapitalsBesideIds(path);
         }
 
         // An id may have capitals.
@@ -96,6 +112,30 @@ internal sealed class RequestGuard(RequestDelegate next)
             : path;
         return path[^1] != '/' && !names.ContainsAnyInRange('A', 'Z');
     }
+
+    private static bool HasCapitalsBesideIds(ReadOnlySpan<char> path)
+    {
+        foreach (var segment in path.Split('/'))
+        {
+            if (path[segment].ContainsAnyInRange('A', 'Z') && !Guid.TryParseExact(path[segment], "D", out _))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>As the API below the path says it.</summary>
+    private static ApiError UnknownPath(ReadOnlySpan<char> path) =>
+        path.StartsWith(AdminPath, StringComparison.OrdinalIgnoreCase) ? ApiError.NotFound("path") : GatewayErrors.UnknownPath;
+
+    /// <summary>HTTP/1.0 knows no chunks, a second length is another end, and of a list of codings each parser may undo another part.</summary>
+    private static ApiError? RefuseCoding(HttpRequest request) =>
+        request.Headers.ContainsKey(OtherLength) ? GatewayErrors.TwoLengths
+        : request.Headers.TransferEncoding is not [var coding] || !"chunked".Equals(coding, StringComparison.OrdinalIgnoreCase)
+            || HttpProtocol.IsHttp10(request.Protocol) ? GatewayErrors.OnlyChunked
+        : null;
 
     private static bool CarriesKey(string? query) =>
         !string.IsNullOrEmpty(query)

@@ -1,8 +1,9 @@
 using System.Runtime.ExceptionServices;
+using Dvara.Server.Budgets;
+using Dvara.Server.Costs;
 using Dvara.Server.Metering;
 using Dvara.Server.Storage;
 using Microsoft.AspNetCore.Connections;
-using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace Dvara.Server.Hosting;
@@ -50,6 +51,12 @@ internal static class Commands
         try
         {
             await app.StartAsync();
+        }
+        catch (OperationCanceledException) when (app.Lifetime.ApplicationStopping.IsCancellationRequested)
+        {
+            // Told to stop before it was ready.
+            await StopStartedAsync(app);
+            return;
         }
         catch (Exception failure)
         {
@@ -101,13 +108,14 @@ internal static class Commands
 
         using var logging = LoggerFactory.Create(logger => logger.AddSimpleConsole().SetMinimumLevel(LogLevel.Warning));
         await using var pools = new PostgresPools(postgres);
-        await Console.Out.WriteLineAsync(await JournalShipment.RunAsync(pools, folder, adopt, logging, CancellationToken.None));
+        ILedgerParticipant[] participants = [new BudgetLedger(new CapBookState(), TimeProvider.System), new ResolutionEvents()];
+        await Console.Out.WriteLineAsync(await JournalShipment.RunAsync(pools, folder, adopt, participants, logging, CancellationToken.None));
     }
 
     /// <returns>The message for an operator, or null for a fault of ours, which keeps its stack trace.</returns>
     private static string? Explain(Exception exception) => exception switch
     {
-        SettingsException or OptionsValidationException or MigrationException or JournalDamagedException or UnauthorizedAccessException => exception.Message,
+        SettingsException or MigrationException or JournalDamagedException or UnauthorizedAccessException => exception.Message,
         IOException { InnerException: AddressInUseException } =>
             $"{exception.Message} Stop what listens there, or set ASPNETCORE_URLS to another address such as http://localhost:8081.",
         IOException => exception.Message,

@@ -1,6 +1,7 @@
 using Dvara.Server.AdminTokens;
 using Dvara.Server.ApiKeys;
 using Dvara.Server.Audit;
+using Dvara.Server.Budgets;
 using Dvara.Server.Chargeback;
 using Dvara.Server.Costs;
 using Dvara.Server.Gateway;
@@ -96,6 +97,7 @@ internal static class DvaraHost
         services.AddTenants();
         services.AddApiKeys();
         services.AddPricing();
+        services.AddBudgets();
         services.AddMetering();
         services.AddCosts();
         services.AddChargeback();
@@ -114,6 +116,8 @@ internal static class DvaraHost
         app.MapApiKeys();
         app.MapPricing();
         app.MapMetering();
+        app.MapBudgets();
+        app.MapJournalWriteOff();
         app.MapCosts();
         app.MapChargeback();
         if (role != NodeRole.Silo)

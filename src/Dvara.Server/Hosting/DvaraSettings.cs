@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Dvara.Server.Budgets;
 using Dvara.Server.Gateway;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Metering;
@@ -66,6 +67,12 @@ internal sealed record DvaraSettings
     /// <summary>Bounds of the data plane (<c>Dvara:Gateway:*</c>).</summary>
     public GatewayOptions Gateway { get; init; } = new();
 
+    /// <summary>Bounds of the journal (<c>Dvara:Journal:*</c>).</summary>
+    public JournalOptions Journal { get; init; } = new();
+
+    /// <summary>How caps refuse (<c>Dvara:Budgets:*</c>).</summary>
+    public BudgetOptions Budgets { get; init; } = new();
+
     /// <summary>Where it listens.</summary>
     public required ListenerSettings Listeners { get; init; }
 
@@ -91,12 +98,12 @@ internal sealed record DvaraSettings
         var listeners = ListenerSettings.Read(configuration, problems);
         var settings = new DvaraSettings
         {
-            DataDirectory = configuration["DVARA_DATA_DIR"] ?? "./data",
+            DataDirectory = configuration["DVARA_DATA_DIR"] is { Length: > 0 } folder ? folder : "./data",
             AdminToken = configuration["DVARA_ADMIN_TOKEN"],
             MasterKey = configuration["DVARA_MASTER_KEY"],
             Postgres = configuration["DVARA_POSTGRES"] is { Length: > 0 } postgres ? postgres : null,
             ClusterId = configuration["DVARA_CLUSTER_ID"] ?? "dvara",
-            SiloPort = ReadSiloPort(configuration["DVARA_SILO_PORT"], isCluster: !string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]), problems),
+            SiloPort = ReadSiloPort(configuration["DVARA_SILO_PORT"], isCluster: !string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]), serves, problems),
             AdvertisedIp = ReadAddress(configuration["DVARA_ADVERTISED_IP"], problems),
             GatewayPort = ReadNumber(configuration, "DVARA_GATEWAY_PORT", 0, 0, 65535, problems),
             Role = ReadRole(configuration["DVARA_ROLE"], problems),
@@ -105,6 +112,8 @@ internal sealed record DvaraSettings
             Acknowledge = ReadAcknowledge(configuration["Dvara:Metering:Acknowledge"], problems),
             Providers = ProviderSettings.Read(configuration, listeners.Ports, problems),
             Gateway = GatewayOptions.Read(configuration, problems),
+            Journal = JournalOptions.Read(configuration, problems),
+            Budgets = BudgetOptions.Read(configuration, problems),
             Listeners = listeners,
             LeaveSeconds = ReadNumber(configuration, "Dvara:Hosting:LeaveSeconds", string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]) ? 0 : 5, 0, 300, problems),
             StopSeconds = ReadNumber(configuration, "Dvara:Hosting:StopSeconds", string.IsNullOrEmpty(configuration["DVARA_POSTGRES"]) ? 30 : 600, 0, 3600, problems),
@@ -194,7 +203,7 @@ internal sealed record DvaraSettings
         return byDefault;
     }
 
-    private static int ReadSiloPort(string? text, bool isCluster, List<string> problems)
+    private static int ReadSiloPort(string? text, bool isCluster, bool serves, List<string> problems)
     {
         // On one node nobody else needs to know the port; in a cluster it stands in firewalls.
         if (text is null && isCluster)
@@ -209,7 +218,8 @@ internal sealed record DvaraSettings
 
         if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is >= 0 and <= 65535)
         {
-            if (port != 0 && !IsFree(port))
+            // A command that ends runs beside the silo whose port it is.
+            if (serves && port != 0 && !IsFree(port))
             {
                 problems.Add($"DVARA_SILO_PORT is {port}, which is in use. It must be a free port, or 0 for any.");
             }
@@ -282,6 +292,10 @@ internal sealed record DvaraSettings
         if (problem is not null)
         {
             problems.Add($"DVARA_CLOCK_START: {problem}");
+        }
+        else if (instant < DateTimeOffset.UnixEpoch)
+        {
+            problems.Add($"DVARA_CLOCK_START is {text}. It must not be before 1970-01-01T00:00:00Z, where the ids of requests begin.");
         }
 
         return instant;

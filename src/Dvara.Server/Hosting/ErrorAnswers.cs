@@ -13,8 +13,19 @@ internal static partial class ErrorAnswers
     public static readonly ApiError Failed = new(StatusCodes.Status500InternalServerError, "server_error", "internal_error",
         "The server failed; its log says why under this request's id.");
 
+    private static readonly (string, string)[] Soon = [("Retry-After", "1")];
+
     private static readonly ApiError LedgerAway = new(StatusCodes.Status503ServiceUnavailable, "server_error", "ledger_unavailable",
-        "The database cannot be reached, or did not answer in time. Nothing is lost; send the request again.");
+        "The database cannot be reached, or did not answer in time. Nothing is lost; send the request again.")
+    {
+        Headers = Soon,
+    };
+
+    private static readonly ApiError SiloAway = new(StatusCodes.Status503ServiceUnavailable, "server_error", "ledger_unavailable",
+        "A silo of the cluster cannot be reached, or did not answer in time. Another one takes over; send the request again.")
+    {
+        Headers = Soon,
+    };
 
     public static void UseErrorAnswers(this IApplicationBuilder app)
     {
@@ -32,13 +43,7 @@ internal static partial class ErrorAnswers
                     LogFailed(httpContext.RequestServices.GetRequiredService<ILogger<WebApplication>>(), exception, request, httpContext.Request.Path);
                 }
 
-                var answer = Of(exception);
-                if (answer == LedgerAway)
-                {
-                    httpContext.Response.Headers.RetryAfter = "1";
-                }
-
-                return answer.ExecuteAsync(httpContext);
+                return Of(exception).ExecuteAsync(httpContext);
             },
             // Logged above, with the id by which the caller asks for it.
             SuppressDiagnosticsCallback = _ => true,
@@ -52,14 +57,16 @@ internal static partial class ErrorAnswers
     internal static bool IsOurs(Exception exception, bool clientGone) =>
         exception is not BadHttpRequestException && !(clientGone && exception is OperationCanceledException or IOException);
 
-    private static ApiError Of(Exception exception) => exception switch
+    internal static ApiError Of(Exception exception) => exception switch
     {
         BadHttpRequestException bad => Of(bad.StatusCode),
         _ when Database.IsAway(exception) => LedgerAway,
+        OrleansException or TimeoutException => SiloAway,
         _ => Failed,
     };
 
-    private static ApiError Of(int status)
+    /// <summary>Of a request that failed with a status alone.</summary>
+    public static ApiError Of(int status)
     {
         const string Invalid = "invalid_request_error";
         return status switch

@@ -18,6 +18,8 @@ internal static class Logging
                 ["Logging:LogLevel:Microsoft.AspNetCore.Hosting.Diagnostics"] = "None",
                 // A line of ASP.NET's for every 401 and 403.
                 ["Logging:LogLevel:Dvara.Server.AdminTokens.AdminTokenHandler"] = "Warning",
+                // An error for every probe that finds the node not ready, as at each clean stop; the probe's answer says why.
+                ["Logging:LogLevel:Microsoft.Extensions.Diagnostics.HealthChecks"] = "None",
                 ["Logging:LogLevel:Orleans"] = "Warning",
                 // Every provider that fails and every client that leaves is a stack trace there; here they are charges with an outcome.
                 ["Logging:LogLevel:Yarp"] = "Error",

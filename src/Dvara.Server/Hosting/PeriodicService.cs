@@ -42,7 +42,8 @@ internal abstract partial class PeriodicService(TimeSpan interval, string failur
         }
     }
 
-    private async Task TickOrLogAsync(CancellationToken stoppingToken)
+    /// <summary>One tick more, beside those of the timer.</summary>
+    protected async Task TickOrLogAsync(CancellationToken stoppingToken)
     {
         try
         {

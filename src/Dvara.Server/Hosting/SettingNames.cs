@@ -16,6 +16,8 @@ internal static class SettingNames
     // * stands for a name that the operator chooses.
     private static readonly string[] Known =
     [
+        "Dvara:Budgets:RefusalStatus",
+        "Dvara:Budgets:WaitingMax",
         "Dvara:Gateway:BadKeysPerSecond",
         "Dvara:Gateway:DrainSeconds",
         "Dvara:Gateway:DrainsMax",

@@ -53,7 +53,7 @@ internal sealed class Journal : IDisposable
     /// <summary>Opens the file beside its reserve, or makes both.</summary>
     /// <param name="path">The SQLite file.</param>
     /// <param name="options">Bounds.</param>
-    /// <param name="clock">Stamps charges for their retention.</param>
+    /// <param name="clock">Stamps charges.</param>
     /// <param name="fail">Ends the process after a failed write or flush; must not return in production.</param>
     /// <param name="logger">Tells of full disks.</param>
     /// <exception cref="JournalDamagedException">The file is there and cannot be trusted.</exception>
@@ -119,9 +119,10 @@ internal sealed class Journal : IDisposable
     }
 
     /// <summary>(7) The attempt's end, or a correction of one. Never cancelled: the money is spent. Outlasts a full disk.</summary>
+    /// <returns>The charge's place.</returns>
     /// <exception cref="InvalidOperationException">The attempt was never noted, or has its charge already.</exception>
     /// <exception cref="JournalUnavailableException">The process is ending; the next one will call the attempt unresolved.</exception>
-    public Task SettleAsync(Charge charge)
+    public Task<long> SettleAsync(Charge charge)
     {
         OpenAttempt? attempt = null;
         if (charge.Revision == 0 && (!_open.TryGetValue(charge.Intent.AttemptId, out attempt) || !attempt.TryEnd()))
@@ -130,7 +131,7 @@ internal sealed class Journal : IDisposable
         }
 
         var write = new ChargeWrite(this, attempt, charge);
-        return _writer.TryQueue(write) ? write.Task : Task.FromException(Closed());
+        return _writer.TryQueue(write) ? write.PlacedAsync() : Task.FromException<long>(Closed());
     }
 
     /// <summary>
@@ -174,15 +175,17 @@ internal sealed class Journal : IDisposable
     {
         _writer.ShippedThrough = shippedThrough;
         Interlocked.Add(ref _unshipped, _store.CountCharges(shippedThrough) - Unshipped);
+        // A silo without traffic would ship it at its next call only.
+        _charged.Writer.TryWrite(true);
     }
 
-    /// <summary>Deletes shipped charges that are older than the retention.</summary>
-    public async Task PruneAsync()
+    /// <summary>Deletes charges up to <paramref name="through"/>, as far as they are shipped.</summary>
+    public async Task PruneAsync(long through)
     {
         PruneWrite prune;
         do
         {
-            prune = new PruneWrite(_writer.ShippedThrough, _clock.GetUtcNow() - _options.Retention);
+            prune = new PruneWrite(Math.Min(through, _writer.ShippedThrough));
             if (!_writer.TryQueue(prune))
             {
                 return;
@@ -249,6 +252,12 @@ internal sealed class Journal : IDisposable
 
         public override bool MustSucceed => true;
 
+        public async Task<long> PlacedAsync()
+        {
+            await Task;
+            return _seq;
+        }
+
         public override void Write(JournalStore store, long seq, DateTimeOffset now)
         {
             (_seq, _at) = (seq, now);
@@ -270,14 +279,13 @@ internal sealed class Journal : IDisposable
         }
     }
 
-    private sealed class PruneWrite(long through, DateTimeOffset before) : JournalWrite
+    private sealed class PruneWrite(long through) : JournalWrite
     {
         private const int Chunk = 500;
 
         public bool IsMoreLeft { get; private set; }
 
-        public override void Write(JournalStore store, long seq, DateTimeOffset now) =>
-            IsMoreLeft = store.Prune(through, before, Chunk).Count == Chunk;
+        public override void Write(JournalStore store, long seq, DateTimeOffset now) => IsMoreLeft = store.Prune(through, Chunk) == Chunk;
 
         public override void OnRefused(Exception reason) => TrySetResult();
     }

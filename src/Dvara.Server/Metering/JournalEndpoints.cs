@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Dvara.Domain;
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Storage;
@@ -8,13 +9,11 @@ internal static class JournalEndpoints
 {
     private const string Path = "/v1/admin/journals";
 
-    /// <summary>A silo that has not been heard of for so long is not there, or cannot reach the ledger.</summary>
-    private static readonly TimeSpan UnseenMax = TimeSpan.FromSeconds(60);
-
     public static void MapMetering(this IEndpointRouteBuilder app) =>
         app.MapGroup(Path).WithTags("Journals").MapGet("/", ListAsync).RequireScope("journals:read").WithSummary("List journals, newest first");
 
-    private static async Task<IResult> ListAsync(HttpContext httpContext, Database database, Journal own, CursorCodec cursors, TimeProvider clock)
+    private static async Task<IResult> ListAsync(
+        HttpContext httpContext, Database database, Journal own, IJournalLeases leases, CursorCodec cursors, TimeProvider clock)
     {
         var query = new AdminQuery(httpContext.Request.Query);
         var limit = query.Limit();
@@ -25,14 +24,20 @@ internal static class JournalEndpoints
         }
 
         // Journals hold the charges of all tenants: who sees one tenant only sees none.
-        var rows = httpContext.Admin().TenantId is null
-            ? await database.ReadAsync(c => LedgerStore.ListAsync(c, before, limit + 1), httpContext.RequestAborted)
-            : [];
-        // Whoever has a journal open says so every ten seconds.
-        var unseenSince = database.IsCluster ? clock.GetUtcNow() - UnseenMax : DateTimeOffset.MinValue;
-        var items = rows.Take(limit).Select(row => Answer.Of(row, own, isMissing: row.State == "OPEN" && row.SeenAt < unseenSince)).ToList();
+        var (rows, leased) = httpContext.Admin().TenantId is null
+            ? await database.ReadAsync(ReadAsync, httpContext.RequestAborted)
+            : ([], new Dictionary<JournalId, Usd>());
+        var now = clock.GetUtcNow();
+        List<Answer> items = [.. rows.Take(limit).Select(
+            row => Answer.Of(row, row.StateAt(now, database.IsCluster), own, leased.GetValueOrDefault(row.Id)))];
         var next = rows.Count > limit ? cursors.Encode(Path, items[^1].Id.ToString()) : null;
         return Results.Json(new Page<Answer>(items, next), AdminJson.Options);
+
+        async Task<(IReadOnlyList<JournalRow> Rows, IReadOnlyDictionary<JournalId, Usd> Leased)> ReadAsync(DbConnection connection)
+        {
+            var page = await LedgerStore.ListAsync(connection, before, limit + 1);
+            return (page, await leases.ReadAsync(connection, [.. page.Select(row => row.Id)]));
+        }
     }
 
     /// <param name="Id">The journal.</param>
@@ -40,11 +45,18 @@ internal static class JournalEndpoints
     /// <param name="State">OPEN, CLOSED (shipped to the end), MISSING (never closed, and not here any more).</param>
     /// <param name="LowWater">Shipped charges up to here are no longer kept in it.</param>
     /// <param name="ShippedThrough">Its charges up to here are in the ledger.</param>
-    /// <param name="Pending">Durable charges that the ledger does not have yet; null for a journal of another silo, which alone knows.</param>
-    /// <param name="LeasedUsd">Granted to it by caps.</param>
-    private sealed record Answer(JournalId Id, string Silo, string State, long LowWater, long ShippedThrough, int? Pending, Usd LeasedUsd)
+    /// <param name="Pending">
+    /// Durable charges that the ledger does not have yet; another silo's as it last said, ten seconds ago at most; null where nobody can say.
+    /// </param>
+    /// <param name="LeasedUsd">Granted to it by caps and not used; until it is given back or written off nobody else can have it.</param>
+    /// <param name="Quarantined">Its charges that the ledger refused: they are kept apart and in no report.</param>
+    private sealed record Answer(
+        JournalId Id, string Silo, string State, long LowWater, long ShippedThrough, long? Pending, Usd LeasedUsd, long Quarantined)
     {
-        public static Answer Of(JournalRow row, Journal own, bool isMissing) =>
-            new(row.Id, row.Silo, isMissing ? "MISSING" : row.State, row.LowWater, row.ShippedThrough, row.Id == own.Id ? own.Unshipped : null, Usd.Zero);
+        public static Answer Of(JournalRow row, string state, Journal own, Usd leased) => new(
+            row.Id, row.Silo, state, row.LowWater, row.ShippedThrough, PendingOf(row, state, own), leased, row.Quarantined);
+
+        private static long? PendingOf(JournalRow row, string state, Journal own) =>
+            row.Id == own.Id ? own.Unshipped : state == "MISSING" ? null : row.Pending;
     }
 }

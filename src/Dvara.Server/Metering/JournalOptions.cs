@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Numerics;
+
 namespace Dvara.Server.Metering;
 
 /// <summary>Bounds of the journal and of its way into the ledger (<c>Dvara:Journal</c>).</summary>
@@ -25,7 +28,7 @@ internal sealed class JournalOptions
     /// </summary>
     public long ReserveBytes { get; set; } = 16L << 20;
 
-    /// <summary>How long shipped charges stay, so that a database that lost commits can be fed again. Default 24 h. Costs disk.</summary>
+    /// <summary>How long charges stay after they were shipped, so that a database that lost commits can be fed again. Default 24 h. Costs disk.</summary>
     public TimeSpan Retention { get; set; } = TimeSpan.FromHours(24);
 
     /// <summary>Charges of this silo kept in memory for shipping. Default 8,192, about 1 KB each.</summary>
@@ -43,34 +46,56 @@ internal sealed class JournalOptions
     /// <summary>Distinct values of one tag key that a tenant may have in rollups a day. Default 1,000. Raising it costs rows.</summary>
     public int TagValuesMax { get; set; } = 1_000;
 
-    /// <returns>Every value out of its bounds, with the bound.</returns>
-    public IEnumerable<string> Problems()
+    /// <param name="configuration">Environment, settings file and command line.</param>
+    /// <param name="problems">Receives a sentence for each setting that is wrong.</param>
+    public static JournalOptions Read(IConfiguration configuration, List<string> problems)
     {
-        foreach (var (name, value, least) in new (string, long, long)[]
+        var section = configuration.GetSection(Section);
+        var defaults = new JournalOptions();
+        return new()
         {
-            (nameof(UnshippedMax), UnshippedMax, 1),
-            (nameof(QueueMax), QueueMax, 1),
-            (nameof(FileBytesMax), FileBytesMax, 1 << 20),
-            (nameof(ReserveBytes), ReserveBytes, 64 << 10),
-            (nameof(RecentMax), RecentMax, 1),
-            (nameof(BatchMax), BatchMax, 1),
-            (nameof(TagValuesMax), TagValuesMax, 0),
-        })
+            UnshippedMax = Number(nameof(UnshippedMax), defaults.UnshippedMax, 1),
+            QueueMax = Number(nameof(QueueMax), defaults.QueueMax, 1),
+            FileBytesMax = Number(nameof(FileBytesMax), defaults.FileBytesMax, 1L << 20),
+            ReserveBytes = Number(nameof(ReserveBytes), defaults.ReserveBytes, 64L << 10),
+            Retention = Duration(nameof(Retention), defaults.Retention, TimeSpan.MaxValue, "not negative"),
+            RecentMax = Number(nameof(RecentMax), defaults.RecentMax, 1),
+            BatchMax = Number(nameof(BatchMax), defaults.BatchMax, 1),
+            Gather = Duration(nameof(Gather), defaults.Gather, TimeSpan.FromSeconds(1), "at most a second: the ledger is promised within one"),
+            TagValuesMax = Number(nameof(TagValuesMax), defaults.TagValuesMax, 0),
+        };
+
+        T Number<T>(string name, T byDefault, T least)
+            where T : IBinaryInteger<T>, IMinMaxValue<T>
         {
-            if (value < least)
+            if (section[name] is not { } text)
             {
-                yield return $"{Section}:{name} is {value}. It must be at least {least}.";
+                return byDefault;
             }
+
+            if (T.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value >= least)
+            {
+                return value;
+            }
+
+            problems.Add($"{Section}:{name} is {text}. It must be a whole number from {least} to {T.MaxValue}.");
+            return byDefault;
         }
 
-        if (Retention < TimeSpan.Zero)
+        TimeSpan Duration(string name, TimeSpan byDefault, TimeSpan most, string bound)
         {
-            yield return $"{Section}:{nameof(Retention)} is {Retention}. It must not be negative.";
-        }
+            if (section[name] is not { } text)
+            {
+                return byDefault;
+            }
 
-        if (Gather < TimeSpan.Zero || Gather > TimeSpan.FromSeconds(1))
-        {
-            yield return $"{Section}:{nameof(Gather)} is {Gather}. It must be from 0 to 1 s: the ledger is promised within 1 s.";
+            if (TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out var value) && value >= TimeSpan.Zero && value <= most)
+            {
+                return value;
+            }
+
+            problems.Add($"{Section}:{name} is {text}. It must be a time such as 00:00:00.05, {bound}.");
+            return byDefault;
         }
     }
 }

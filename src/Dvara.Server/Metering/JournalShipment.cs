@@ -16,11 +16,13 @@ internal static class JournalShipment
     /// <param name="pools">The cluster's database.</param>
     /// <param name="folder">The silo's data folder.</param>
     /// <param name="adopt">True: also a journal that the ledger has never heard of, as one that was restored from before the silo's start.</param>
+    /// <param name="participants">What other slices write along with charges.</param>
     /// <param name="logging">Tells what goes wrong on the way.</param>
     /// <param name="cancellationToken">Gives it up.</param>
     /// <exception cref="IOException">There is no journal, it is another installation's, or a process has the folder open.</exception>
     /// <exception cref="JournalDamagedException">The journal cannot be trusted; nothing was changed.</exception>
-    public static async Task<string> RunAsync(PostgresPools pools, string folder, bool adopt, ILoggerFactory logging, CancellationToken cancellationToken)
+    public static async Task<string> RunAsync(
+        PostgresPools pools, string folder, bool adopt, IEnumerable<ILedgerParticipant> participants, ILoggerFactory logging, CancellationToken cancellationToken)
     {
         if (!Directory.Exists(folder))
         {
@@ -53,7 +55,7 @@ internal static class JournalShipment
         }
 
         using var writer = new LedgerWriter(
-            journal, database, prices, [], options, clock, failure, new SiloName($"{Environment.MachineName} (journal ship)"), logging.CreateLogger<LedgerWriter>());
+            journal, database, prices, participants, options, clock, failure, new SiloName($"{Environment.MachineName} (journal ship)"), logging.CreateLogger<LedgerWriter>());
         await writer.StartAsync(cancellationToken);
         await writer.StopAsync(cancellationToken);
         return $"Journal {journal.Id} is in the ledger up to {journal.LastChargeSeq} and closed; {writer.LeftOpen} attempts had no charge and are unresolved.";

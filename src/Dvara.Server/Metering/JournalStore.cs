@@ -47,10 +47,7 @@ internal sealed class JournalStore : IDisposable
     private const string UpdateDelivered = "UPDATE intents SET delivered = $body, delivered_sum = $sum WHERE seq = $seq";
     private const string DeleteIntent = "DELETE FROM intents WHERE seq = $seq";
     private const string InsertCharge = "INSERT INTO charges (seq, at_ms, body, body_sum) VALUES ($seq, $at, $body, $sum)";
-    private const string ReadPrunable = """
-        SELECT max(seq), count(*) FROM (
-            SELECT seq, at_ms FROM charges WHERE seq <= $through ORDER BY seq LIMIT $limit) WHERE at_ms < $before
-        """;
+    private const string ReadPrunable = "SELECT max(seq), count(*) FROM (SELECT seq FROM charges WHERE seq <= $through ORDER BY seq LIMIT $limit)";
 
     private const string DeletePruned = "DELETE FROM charges WHERE seq <= $through";
     private const string UpdatePruned = "UPDATE head SET pruned_through = max(pruned_through, $through)";
@@ -86,7 +83,7 @@ internal sealed class JournalStore : IDisposable
         _setDelivered = new(writer, UpdateDelivered);
         _dropIntent = new(writer, DeleteIntent);
         _addCharge = new(writer, InsertCharge);
-        _findPrunable = new(writer, ReadPrunable, "$through", "$limit", "$before");
+        _findPrunable = new(writer, ReadPrunable, "$through", "$limit");
         _prune = new(writer, DeletePruned);
         _markPruned = new(writer, UpdatePruned);
         _checkpoint = new(writer, RunCheckpoint);
@@ -218,19 +215,18 @@ internal sealed class JournalStore : IDisposable
         }
     }
 
-    /// <summary>Deletes the oldest charges up to <paramref name="through"/> that were written before <paramref name="before"/>.</summary>
-    /// <returns>The last one deleted, and how many; fewer than <paramref name="limit"/>: nothing is left to prune.</returns>
-    public (long Through, int Count) Prune(long through, DateTimeOffset before, int limit)
+    /// <summary>Deletes the oldest charges up to <paramref name="through"/>.</summary>
+    /// <returns>How many; fewer than <paramref name="limit"/>: nothing is left to prune.</returns>
+    public int Prune(long through, int limit)
     {
-        var (last, count) = _findPrunable.Row(
-            row => row.IsDBNull(0) ? (0L, 0) : (row.GetInt64(0), row.GetInt32(1)), through, limit, before.ToUnixTimeMilliseconds());
+        var (last, count) = _findPrunable.Row(row => row.IsDBNull(0) ? (0L, 0) : (row.GetInt64(0), row.GetInt32(1)), through, limit);
         if (count > 0)
         {
             _prune.Run(last);
             _markPruned.Run(last);
         }
 
-        return (last, count);
+        return count;
     }
 
     /// <summary>Moves the write-ahead log into the file, so that the log can start over.</summary>

@@ -286,7 +286,7 @@ internal sealed partial class JournalWriter : IDisposable
         try
         {
             _store.Begin();
-            var pruned = _store.Prune(ShippedThrough, DateTimeOffset.MaxValue, PruneChunk).Count;
+            var pruned = _store.Prune(ShippedThrough, PruneChunk);
             _store.Commit();
             return pruned > 0;
         }

@@ -39,14 +39,14 @@ internal sealed class LedgerBatch(
 
         var rows = await InsertAsync(transaction, missing, cancellationToken);
         await FeedRollupsAsync(transaction, rows);
-        IReadOnlyList<Charge> inserted = [.. rows.Select(row => row.Charge)];
+        IReadOnlyList<InsertedCharge> inserted = [.. rows.Select(row => new InsertedCharge(row.Charge, row.Counts.Requests))];
         foreach (var participant in participants)
         {
-            await participant.OnInsertedAsync(transaction, inserted, cancellationToken);
+            await participant.OnInsertedAsync(transaction, journal, inserted, cancellationToken);
         }
 
         await AdvanceAsync(transaction, standing, missing, rows);
-        return inserted;
+        return [.. rows.Select(row => row.Charge)];
     }
 
     /// <summary>Puts a charge that the engine refuses aside, whole, and moves on.</summary>

@@ -14,7 +14,15 @@ namespace Dvara.Server.Metering;
 internal sealed record JournalStanding(long Epoch, long ShippedThrough, byte[]? Digest);
 
 /// <summary>One journal as the API shows it.</summary>
-internal sealed record JournalRow(JournalId Id, string Silo, string State, long LowWater, long ShippedThrough, DateTimeOffset SeenAt);
+internal sealed record JournalRow(
+    JournalId Id, string Silo, string State, long LowWater, long ShippedThrough, DateTimeOffset SeenAt, long? Pending, long Quarantined)
+{
+    /// <summary>A silo that has not been heard of for so long is not there, or cannot reach the ledger.</summary>
+    private static readonly TimeSpan UnseenMax = TimeSpan.FromSeconds(60);
+
+    /// <summary>OPEN, CLOSED or MISSING. In a cluster whoever has a journal open says so every ten seconds.</summary>
+    public string StateAt(DateTimeOffset now, bool isCluster) => isCluster && State == "OPEN" && SeenAt < now - UnseenMax ? "MISSING" : State;
+}
 
 /// <summary>The SQL of charges, journals and batches.</summary>
 internal static class LedgerStore
@@ -64,7 +72,7 @@ internal static class LedgerStore
     private const string RegisterSql = """
         INSERT INTO journals (id, silo, epoch, state, opened_ms, seen_ms) VALUES (@journal, @silo, 1, 'OPEN', @now, @now)
         ON CONFLICT (id) DO UPDATE SET
-            silo = excluded.silo, epoch = journals.epoch + 1, state = 'OPEN', opened_ms = excluded.opened_ms, seen_ms = excluded.seen_ms
+            silo = excluded.silo, epoch = journals.epoch + 1, state = 'OPEN', opened_ms = excluded.opened_ms, seen_ms = excluded.seen_ms, pending = NULL
         """;
 
     private const string RegisterAgainSql = """
@@ -74,10 +82,10 @@ internal static class LedgerStore
         """;
 
     private const string MarkMissingSql = """
-        UPDATE journals SET state = 'MISSING' WHERE id <> @journal AND state = 'OPEN' AND (NOT @othersWrite OR silo = @silo)
+        UPDATE journals SET state = 'MISSING', pending = NULL WHERE id <> @journal AND state = 'OPEN' AND (NOT @othersWrite OR silo = @silo)
         """;
 
-    private const string NoteSeenSql = "UPDATE journals SET seen_ms = @now WHERE id = @journal AND epoch = @epoch";
+    private const string NoteSeenSql = "UPDATE journals SET seen_ms = @now, pending = coalesce(@pending, pending) WHERE id = @journal AND epoch = @epoch";
 
     private const string IsKnownSql = "SELECT count(*) FROM journals WHERE id = @journal";
 
@@ -94,6 +102,13 @@ internal static class LedgerStore
         SELECT first_seq AS firstSeq, last_seq AS lastSeq, charges, digest FROM journal_batches WHERE journal_id = @journal ORDER BY first_seq
         """;
 
+    // Batches come about twenty to a second and are looked for once a minute: the bound is never reached for long.
+    private const string ReadShippedBeforeSql = """
+        SELECT coalesce(max(last_seq), 0) FROM (
+            SELECT last_seq, shipped_ms FROM journal_batches WHERE journal_id = @journal AND first_seq > @after ORDER BY first_seq LIMIT 10000) AS oldest
+        WHERE shipped_ms < @before
+        """;
+
     private const string CountChargesSql = "SELECT count(*) FROM charges WHERE journal_id = @journal";
 
     private const string QuarantineSql = """
@@ -101,14 +116,19 @@ internal static class LedgerStore
         VALUES (@journal, @seq, @payload, @reason, @now) ON CONFLICT (journal_id, journal_seq) DO NOTHING
         """;
 
-    private const string SetStateSql = "UPDATE journals SET state = @state WHERE id = @journal AND epoch = @epoch";
+    private const string CloseSql = "UPDATE journals SET state = 'CLOSED', pending = 0 WHERE id = @journal AND epoch = @epoch";
 
     private const string SetLowWaterSql = "UPDATE journals SET low_water = @lowWater WHERE id = @journal";
 
-    private const string ListSql = """
-        SELECT id, silo, state, low_water AS lowWater, shipped_through AS shippedThrough, seen_ms AS seenAt FROM journals
-        WHERE @before IS NULL OR id < @before ORDER BY id DESC LIMIT @limit
+    private const string JournalColumns = """
+        SELECT id, silo, state, low_water AS lowWater, shipped_through AS shippedThrough, seen_ms AS seenAt, pending,
+            (SELECT count(*) FROM quarantined_charges q WHERE q.journal_id = journals.id) AS quarantined
+        FROM journals
         """;
+
+    private const string ListSql = JournalColumns + " WHERE @before IS NULL OR id < @before ORDER BY id DESC LIMIT @limit";
+
+    private const string FindSql = JournalColumns + " WHERE id = @journal";
 
     /// <returns>The rows that were really new, in order.</returns>
     public static async Task<IEnumerable<ChargeRow>> InsertAsync(DbTransaction transaction, List<ChargeRow> rows)
@@ -164,9 +184,9 @@ internal static class LedgerStore
     public static async Task<bool> IsKnownAsync(DbConnection connection, JournalId journal) =>
         await connection.QuerySingleAsync<long>(IsKnownSql, new { journal }) == 1;
 
-    /// <summary>The silo still has the journal open.</summary>
-    public static Task NoteSeenAsync(DbTransaction transaction, JournalId journal, long epoch, DateTimeOffset now) =>
-        transaction.Connection!.ExecuteAsync(NoteSeenSql, new { journal, epoch, now }, transaction);
+    /// <summary>The silo still has the journal open, with so many charges in it that wait for the ledger; null: as before.</summary>
+    public static Task NoteSeenAsync(DbTransaction transaction, JournalId journal, long epoch, DateTimeOffset now, long? pending = null) =>
+        transaction.Connection!.ExecuteAsync(NoteSeenSql, new { journal, epoch, now, pending }, transaction);
 
     /// <summary>Records the batch and moves the journal on.</summary>
     /// <returns>False: another process has opened the journal since.</returns>
@@ -182,8 +202,9 @@ internal static class LedgerStore
         transaction.Connection!.ExecuteAsync(
             QuarantineSql, new { journal, seq = charge.Seq, payload = JournalEntry.Encode(charge.Charge), reason = reason.Replace('\0', '?'), now }, transaction);
 
-    public static Task SetStateAsync(DbTransaction transaction, JournalId journal, long epoch, string state) =>
-        transaction.Connection!.ExecuteAsync(SetStateSql, new { journal, epoch, state }, transaction);
+    /// <summary>The journal is shipped to its end, and nobody has it open.</summary>
+    public static Task CloseAsync(DbTransaction transaction, JournalId journal, long epoch) =>
+        transaction.Connection!.ExecuteAsync(CloseSql, new { journal, epoch }, transaction);
 
     public static Task SetLowWaterAsync(DbTransaction transaction, JournalId journal, long lowWater) =>
         transaction.Connection!.ExecuteAsync(SetLowWaterSql, new { journal, lowWater }, transaction);
@@ -191,9 +212,16 @@ internal static class LedgerStore
     public static async Task<IReadOnlyList<JournalRow>> ListAsync(DbConnection connection, JournalId? before, int limit) =>
         [.. await connection.QueryAsync<JournalRow>(ListSql, new { before, limit })];
 
+    public static Task<JournalRow?> FindAsync(DbTransaction transaction, JournalId journal) =>
+        transaction.Connection!.QuerySingleOrDefaultAsync<JournalRow?>(FindSql, new { journal }, transaction);
+
     public static async Task<IReadOnlyList<(long FirstSeq, long LastSeq, long Charges, byte[] Digest)>> ReadBatchesAsync(
         DbConnection connection, JournalId journal) =>
         [.. await connection.QueryAsync<(long, long, long, byte[])>(ReadBatchesSql, new { journal })];
+
+    /// <summary>How far the ledger had the journal before an instant; looked for behind <paramref name="after"/>, 0 where there is nothing.</summary>
+    public static Task<long> ReadShippedBeforeAsync(DbConnection connection, JournalId journal, long after, DateTimeOffset before) =>
+        connection.QuerySingleAsync<long>(ReadShippedBeforeSql, new { journal, after, before });
 
     public static Task<long> CountChargesAsync(DbConnection connection, JournalId journal) =>
         connection.QuerySingleAsync<long>(CountChargesSql, new { journal });

@@ -65,6 +65,9 @@ internal sealed partial class LedgerWriter(
     /// <summary>Attempts that the last process had left without a charge.</summary>
     public int LeftOpen { get; private set; }
 
+    /// <summary>Counts the processes that have opened the journal; this one's, once it has.</summary>
+    public long Epoch => _epoch;
+
     /// <summary>When it ends, every charge that was durable at the call is in the ledger, or put aside.</summary>
     /// <exception cref="OperationCanceledException">The wait was given up; the shipping goes on.</exception>
     public async Task FlushAsync(CancellationToken cancellationToken)
@@ -145,7 +148,7 @@ internal sealed partial class LedgerWriter(
 
         try
         {
-            await database.WriteAsync(WriteLane.Ledger, t => LedgerStore.SetStateAsync(t, journal.Id, _epoch, "CLOSED"), cancellationToken);
+            await database.WriteAsync(WriteLane.Ledger, t => LedgerStore.CloseAsync(t, journal.Id, _epoch), cancellationToken);
         }
         catch (Exception exception) when (exception is DbException or CommitUnconfirmedException)
         {
@@ -201,7 +204,7 @@ internal sealed partial class LedgerWriter(
                 WriteLane.Ledger,
                 async transaction =>
                 {
-                    await LedgerStore.NoteSeenAsync(transaction, journal.Id, _epoch, clock.GetUtcNow());
+                    await LedgerStore.NoteSeenAsync(transaction, journal.Id, _epoch, clock.GetUtcNow(), journal.Unshipped);
                     return await LedgerStore.ReadStandingAsync(transaction, journal.Id);
                 },
                 CancellationToken.None);
@@ -229,9 +232,10 @@ internal sealed partial class LedgerWriter(
             LogLedgerGap(logger, shippedThrough, pruned);
         }
 
-        journal.OnLedgerWentBack(shippedThrough);
         _acknowledged = shippedThrough;
         Volatile.Write(ref _through, shippedThrough);
+        // Last: it wakes the loop, which must find something to ship.
+        journal.OnLedgerWentBack(shippedThrough);
     }
 
     /// <returns>False: not now, but another time.</returns>
@@ -351,7 +355,9 @@ internal sealed partial class LedgerWriter(
         _pruned = now;
         try
         {
-            await journal.PruneAsync();
+            var keptSince = now - options.Retention;
+            await journal.PruneAsync(await database.ReadAsync(
+                connection => LedgerStore.ReadShippedBeforeAsync(connection, journal.Id, journal.ReadPrunedThrough(), keptSince), CancellationToken.None));
             await database.WriteAsync(WriteLane.Ledger, SweepAsync, CancellationToken.None);
             // Of journals that nobody writes any more; one silo at a time.
             await database.WriteAsync(

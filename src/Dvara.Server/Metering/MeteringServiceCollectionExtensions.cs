@@ -1,7 +1,6 @@
 using Dvara.Server.Hosting;
 using Dvara.Server.Storage;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Microsoft.Extensions.Options;
 
 namespace Dvara.Server.Metering;
 
@@ -11,31 +10,13 @@ internal static class MeteringServiceCollectionExtensions
     public static IServiceCollection AddMetering(this IServiceCollection services)
     {
         services.AddSingleton<ProcessFailure>();
-        services.AddSingleton(Options);
+        services.AddSingleton(provider => provider.GetRequiredService<DvaraSettings>().Journal);
         services.AddSingleton(OpenJournal);
         services.AddSingleton<LedgerWriter>();
         services.AddHostedService(provider => provider.GetRequiredService<LedgerWriter>());
         services.AddSingleton<Settlement>();
         services.AddHealthChecks().AddCheck<JournalCheck>("journal");
         return services;
-    }
-
-    private static JournalOptions Options(IServiceProvider provider)
-    {
-        var options = new JournalOptions();
-        List<string> problems = [];
-        try
-        {
-            provider.GetRequiredService<IConfiguration>().GetSection(JournalOptions.Section).Bind(options);
-            problems.AddRange(options.Problems());
-        }
-        catch (InvalidOperationException exception)
-        {
-            // A value that is none of its type; the message names it.
-            problems.Add(exception.Message);
-        }
-
-        return problems.Count == 0 ? options : throw new OptionsValidationException(JournalOptions.Section, typeof(JournalOptions), problems);
     }
 
     private static Journal OpenJournal(IServiceProvider provider)

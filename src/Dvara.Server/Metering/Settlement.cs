@@ -20,9 +20,9 @@ internal sealed class Settlement(Journal journal, LedgerWriter writer, DvaraSett
     private static readonly TimeSpan WaitMax = TimeSpan.FromMilliseconds(250);
 
     /// <inheritdoc cref="Journal.SettleAsync"/>
-    public async Task SettleAsync(Charge charge)
+    public async Task<long> SettleAsync(Charge charge)
     {
-        await journal.SettleAsync(charge);
+        var place = await journal.SettleAsync(charge);
         if (settings.Acknowledge == Acknowledgement.Ledger && journal.ShipLag < WaitMax)
         {
             using var bound = new CancellationTokenSource(WaitMax);
@@ -35,5 +35,7 @@ internal sealed class Settlement(Journal journal, LedgerWriter writer, DvaraSett
                 // The journal has it; the ledger writer goes on.
             }
         }
+
+        return place;
     }
 }

@@ -14,14 +14,14 @@ internal static class PricingEndpoints
     public static void MapPricing(this IEndpointRouteBuilder app)
     {
         var prices = app.MapGroup(Path).WithTags("Pricing");
-        prices.MapPost("/", CreateAsync).RequireScope("pricing:write").WithSummary("Set a price: the first at once, a change with notice");
+        prices.MapPost("/", CreateAsync).RequireScope("pricing:write").WithoutQuery().WithSummary("Set a price: the first at once, a change with notice");
         prices.MapGet("/", ListAsync).RequireScope("pricing:read").WithSummary("List price versions, newest first");
         prices.MapGet("/unpriced", ListUnpricedAsync).RequireScope("pricing:read").WithSummary("Models with usage and without a price");
         prices.MapPost("/import", ImportAsync).RequireScope("pricing:write").WithSummary("Import prices, all or nothing")
             .WithMetadata(new RequestSizeLimitAttribute(PriceCsv.BytesMax));
-        prices.MapGet("/{id}", ReadAsync).RequireScope("pricing:read").WithSummary("Read a price version");
-        prices.MapPut("/{id}", ReplaceAsync).RequireScope("pricing:write").WithSummary("Close this version of a price and open the next");
-        prices.MapDelete("/{id}", DeleteAsync).RequireScope("pricing:write").WithSummary("End a price");
+        prices.MapGet("/{id}", ReadAsync).RequireScope("pricing:read").WithoutQuery().WithSummary("Read a price version");
+        prices.MapPut("/{id}", ReplaceAsync).RequireScope("pricing:write").WithoutQuery().WithSummary("Close this version of a price and open the next");
+        prices.MapDelete("/{id}", DeleteAsync).RequireScope("pricing:write").WithoutQuery().WithSummary("End a price");
     }
 
     private static async Task<IResult> CreateAsync(HttpContext httpContext, PriceChanges changes, TenantDirectory tenants, TimeProvider clock)
@@ -41,7 +41,7 @@ internal static class PricingEndpoints
         if (Narrow(asked, httpContext.Admin()) is not { } draft
             || (draft.TenantId is { } tenant && await tenants.NameAsync(tenant, httpContext.RequestAborted) is null))
         {
-            return ApiError.Validation("tenantId", "No such tenant.");
+            return ApiError.NotFound("tenant");
         }
 
         var (version, refusal) = await changes.OpenAsync(draft, Note(httpContext, clock), httpContext.RequestAborted);
@@ -161,11 +161,6 @@ internal static class PricingEndpoints
 
     private static async Task<IResult> ReadAsync(string id, HttpContext httpContext, PriceStore store)
     {
-        if (new AdminQuery(httpContext.Request.Query).Error() is { } error)
-        {
-            return error;
-        }
-
         var version = await FindAsync(id, httpContext, store);
         return version is null ? PriceRefusals.NotFound() : Show(httpContext, version, StatusCodes.Status200OK);
     }

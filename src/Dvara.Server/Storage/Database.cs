@@ -63,10 +63,15 @@ internal abstract class Database : IAsyncDisposable
     /// <summary>True when <paramref name="exception"/> is the engine's "unique constraint violated".</summary>
     public abstract bool IsUniqueViolation(Exception exception);
 
-    /// <summary>True when the database is away, overloaded or did not confirm in time: the same may well succeed later.</summary>
+    /// <summary>
+    /// True when the database is away, overloaded or did not confirm in time, or when this server does not take writes or logins, as amid a
+    /// failover: the same may well succeed later.
+    /// </summary>
     public static bool IsAway(Exception exception) => exception switch
     {
-        PostgresException { SqlState: PostgresErrorCodes.QueryCanceled or IdleInTransaction } => true,
+        PostgresException { SqlState: PostgresErrorCodes.QueryCanceled or IdleInTransaction or PostgresErrorCodes.ReadOnlySqlTransaction } => true,
+        // Class of SQLSTATE: invalid authorization.
+        PostgresException { SqlState: ['2', '8', ..] } => true,
         DbException { IsTransient: true } => true,
         NpgsqlException { InnerException: IOException or TimeoutException or SocketException } => true,
         CommitUnconfirmedException => true,

@@ -17,20 +17,19 @@ internal sealed partial class PostgresSchema(PostgresPools pools, Database datab
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
         await PostgresMigrator.PrepareAsync(pools, cancellationToken);
-        await TendAsync(cancellationToken);
+        // Not worth a start: what has no partition goes into the default one.
+        await TickOrLogAsync(cancellationToken);
         await base.StartAsync(cancellationToken);
     }
 
-    protected override Task TickAsync(CancellationToken stoppingToken) => TendAsync(stoppingToken);
-
-    private async Task TendAsync(CancellationToken cancellationToken)
+    protected override async Task TickAsync(CancellationToken stoppingToken)
     {
         // An admin write, so that two silos do not make the same one.
         await database.WriteAsync(
             WriteLane.Admin,
             transaction => transaction.Connection!.QuerySingleAsync<int>(MakePartitions, new { months = MonthsAhead }, transaction),
-            cancellationToken);
-        if (await database.ReadAsync(c => c.QuerySingleAsync<bool>(IsAnythingBeyond), cancellationToken))
+            stoppingToken);
+        if (await database.ReadAsync(c => c.QuerySingleAsync<bool>(IsAnythingBeyond), stoppingToken))
         {
             LogBeyond(logger);
         }

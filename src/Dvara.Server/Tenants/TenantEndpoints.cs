@@ -13,12 +13,12 @@ internal static class TenantEndpoints
     public static void MapTenants(this IEndpointRouteBuilder app)
     {
         var tenants = app.MapGroup(Path).WithTags("Tenants");
-        tenants.MapPost("/", CreateAsync).RequireScope("tenants:write").WithSummary("Make a tenant");
+        tenants.MapPost("/", CreateAsync).RequireScope("tenants:write").WithoutQuery().WithSummary("Make a tenant");
         tenants.MapGet("/", ListAsync).RequireScope("tenants:read").WithSummary("List tenants, newest first");
-        tenants.MapGet("/{id}", ReadAsync).RequireScope("tenants:read").WithSummary("Read a tenant");
-        tenants.MapPut("/{id}", ReplaceAsync).RequireScope("tenants:write").WithSummary("Replace a tenant");
-        tenants.MapPatch("/{id}", PatchAsync).RequireScope("tenants:write").WithSummary("Change a tenant: a merge patch, null removes");
-        tenants.MapDelete("/{id}", CloseAsync).RequireScope("tenants:write")
+        tenants.MapGet("/{id}", ReadAsync).RequireScope("tenants:read").WithoutQuery().WithSummary("Read a tenant");
+        tenants.MapPut("/{id}", ReplaceAsync).RequireScope("tenants:write").WithoutQuery().WithSummary("Replace a tenant");
+        tenants.MapPatch("/{id}", PatchAsync).RequireScope("tenants:write").WithoutQuery().WithSummary("Change a tenant: a merge patch, null removes");
+        tenants.MapDelete("/{id}", CloseAsync).RequireScope("tenants:write").WithoutQuery()
             .WithSummary("Close a tenant: readable and reportable for ever, its keys answer 401");
     }
 

@@ -20,7 +20,7 @@ public sealed class SliceTests
         ["Pricing"] = ["Tenants", "Audit"],
         ["Metering"] = ["Pricing", "Tenants"],
         ["Budgets"] = ["Tenants", "Audit", "Metering", "ApiKeys"],
-        ["Costs"] = ["Metering", "Pricing", "Tenants", "ApiKeys"],
+        ["Costs"] = ["Metering", "Pricing", "Tenants", "ApiKeys", "Audit"],
         ["Chargeback"] = ["Metering", "Pricing", "Tenants", "ApiKeys", "Audit"],
         ["Gateway"] = ["ApiKeys", "Routing", "Pricing", "Metering", "Costs", "Budgets", "Tenants", "Audit"],
     };

@@ -1,4 +1,3 @@
-using System.Data.Common;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
@@ -7,7 +6,7 @@ using Xunit;
 
 namespace Dvara.FunctionalTests.Chargeback;
 
-/// <summary>A ledger that does not take the charges of the journal: no statement is made of what it lacks.</summary>
+/// <summary>A ledger that does not take the charges of the journal: no statement is made of what it lacks, and no budget begins without it.</summary>
 public sealed class LedgerBehindTests
 {
     [Fact]
@@ -18,19 +17,7 @@ public sealed class LedgerBehindTests
         using var tenant = await TestTenant.CreateAsync(environment);
         var order = new { tenantId = tenant.Id, period = "2026-04" };
 
-        await using (var connection = await environment.ConnectAsync())
-        {
-            await using var block = await LockAsync(connection);
-            await ChargebackNode.CallAsync(tenant);
-            clock.IsHasty = true;
-            using var refused = await environment.Admin.PostAsJsonAsync("/v1/admin/chargeback", order, TestContext.Current.CancellationToken);
-            clock.IsHasty = false;
-
-            Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
-            Assert.NotNull(refused.Headers.RetryAfter);
-            var error = await refused.Content.ReadFromJsonAsync<JsonElement>(TestContext.Current.CancellationToken);
-            Assert.Equal("ledger_unavailable", error.GetProperty("error").GetProperty("code").GetString());
-        }
+        await RefusedAsync(environment, clock, tenant, "/v1/admin/chargeback", order);
 
         using var made = await environment.Admin.PostAsJsonAsync("/v1/admin/chargeback", order, TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.Created, made.StatusCode);
@@ -38,31 +25,34 @@ public sealed class LedgerBehindTests
         Assert.Equal(1, statement.GetProperty("requestCount").GetInt64());
     }
 
-    /// <summary>Lets everybody read and nobody write.</summary>
-    private static async Task<DbTransaction> LockAsync(DbConnection connection)
+    [Fact]
+    public async Task Budget_WhileTheLedgerIsBehind_Is503_AndCountsLater()
     {
-        var transaction = await connection.BeginTransactionAsync(TestContext.Current.CancellationToken);
-        await using var command = connection.CreateCommand();
-        command.Transaction = transaction;
-        command.CommandText = TestPostgres.IsEngine ? "LOCK TABLE charges IN SHARE MODE" : "UPDATE installation SET value = value";
-        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
-        return transaction;
+        var clock = new HastyClock(ChargebackNode.April);
+        await using var environment = await GatewayEnvironment.StartAsync(clock: clock);
+        using var tenant = await TestTenant.CreateAsync(environment);
+        var budget = new { tenantId = tenant.Id, name = "cap", period = "MONTHLY", limitUsd = 10 };
+
+        await RefusedAsync(environment, clock, tenant, "/v1/admin/budgets", budget);
+
+        using var made = await environment.Admin.PostAsJsonAsync("/v1/admin/budgets", budget, TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.Created, made.StatusCode);
+        var usage = await environment.Admin.GetFromJsonAsync<JsonElement>($"{made.Headers.Location}/usage", TestContext.Current.CancellationToken);
+        Assert.Equal(1, usage.GetProperty("requestCount").GetInt64());
     }
 
-    /// <summary>A clock for which the half minute that a statement waits for the ledger is over at once, when told so.</summary>
-    private sealed class HastyClock(DateTimeOffset now) : TimeProvider
+    /// <summary>Makes a call whose charge the ledger cannot take, and an order that would have to have it.</summary>
+    private static async Task RefusedAsync(GatewayEnvironment environment, HastyClock clock, TestTenant tenant, string path, object order)
     {
-        private volatile bool _isHasty;
+        await using var block = await LedgerBlock.PutUpAsync(environment);
+        await ChargebackNode.CallAsync(tenant);
+        clock.IsHasty = true;
+        using var refused = await environment.Admin.PostAsJsonAsync(path, order, TestContext.Current.CancellationToken);
+        clock.IsHasty = false;
 
-        public bool IsHasty
-        {
-            get => _isHasty;
-            set => _isHasty = value;
-        }
-
-        public override DateTimeOffset GetUtcNow() => now;
-
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
-            base.CreateTimer(callback, state, _isHasty && dueTime == TimeSpan.FromSeconds(30) ? TimeSpan.FromMilliseconds(1) : dueTime, period);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        Assert.NotNull(refused.Headers.RetryAfter);
+        var error = await refused.Content.ReadFromJsonAsync<JsonElement>(TestContext.Current.CancellationToken);
+        Assert.Equal("ledger_unavailable", error.GetProperty("error").GetProperty("code").GetString());
     }
 }

@@ -127,6 +127,48 @@ public sealed class FailoverTests
     }
 
     [Fact]
+    public async Task Node_WhoseDatabaseTakesNoWrites_Answers503()
+    {
+        await using var cluster = await TestCluster.StartAsync(nodes: 1);
+        var node = cluster.Nodes[0];
+        var name = new NpgsqlConnectionStringBuilder(cluster.Database).Database;
+        // As a standby that is not promoted yet: who connects may read.
+        var cut = $"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()";
+        await ExecuteAsync(cluster.Database, $"ALTER DATABASE {name} SET default_transaction_read_only = on", cut);
+
+        // More than the pool has connections: the first ones find that theirs was cut.
+        for (var tries = 0; tries < 15; tries++)
+        {
+            using var write = await node.Admin.PostAsJsonAsync("/v1/admin/tenants", new { name = "x" });
+            await ExpectAwayAsync(write);
+        }
+
+        await ExecuteAsync(cluster.Database, "SET default_transaction_read_only = off", $"ALTER DATABASE {name} RESET default_transaction_read_only", cut);
+        using var patience = new CancellationTokenSource(Patience);
+        HttpStatusCode status;
+        do
+        {
+            using var again = await node.Admin.PostAsJsonAsync("/v1/admin/tenants", new { name = "x" }, patience.Token);
+            status = again.StatusCode;
+        }
+        while (status != HttpStatusCode.Created);
+    }
+
+    [Fact]
+    public async Task Server_ThatDoesNotFlush_IsRefused()
+    {
+        await using var server = await PostgresServer.StartAsync();
+        await ExecuteAsync(server.ConnectionString, "ALTER SYSTEM SET fsync = off");
+        await server.StopAsync();
+        await server.StartAgainAsync();
+        await using var pools = new PostgresPools(server.ConnectionString);
+
+        var refusal = await Assert.ThrowsAsync<MigrationException>(() => PostgresMigrator.PrepareAsync(pools, CancellationToken.None));
+
+        Assert.Contains("fsync is off", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Schema_ThatIsNewer_IsRefused()
     {
         var database = await TestPostgres.NewDatabaseAsync();

@@ -15,10 +15,18 @@ public sealed partial class LocalClusterTests : IAsyncLifetime
 
     private readonly string _data = Directory.CreateTempSubdirectory("dvara-local-").FullName;
 
-    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+    // Somebody else's silo: the script is not to mind.
+    private readonly TcpListener _other = new(IPAddress.Loopback, 0);
+
+    public ValueTask InitializeAsync()
+    {
+        _other.Start();
+        return ValueTask.CompletedTask;
+    }
 
     public ValueTask DisposeAsync()
     {
+        _other.Dispose();
         Directory.Delete(_data, recursive: true);
         return ValueTask.CompletedTask;
     }
@@ -63,8 +71,9 @@ public sealed partial class LocalClusterTests : IAsyncLifetime
 
     private static string Script => Path.Combine(Repository.Root, "deploy", "local-cluster.sh");
 
-    private static Dictionary<string, string?> Settings() => new()
+    private Dictionary<string, string?> Settings() => new()
     {
+        ["DVARA_SILO_PORT"] = $"{((IPEndPoint)_other.LocalEndpoint).Port}",
         ["DVARA_PORT"] = $"{FreePorts(3)}",
         ["DVARA_SERVER"] = Path.Combine(AppContext.BaseDirectory, "Dvara.Server.dll"),
         ["DVARA_ACCEPT_LOSS"] = "1",

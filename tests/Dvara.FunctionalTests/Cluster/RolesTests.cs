@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Net.Sockets;
 using Dapper;
 using Dvara.Server.Storage;
 using Dvara.Testing;
@@ -78,6 +79,20 @@ public sealed class RolesTests : IAsyncLifetime
         var refusal = await Assert.ThrowsAsync<MigrationException>(() => PostgresMigrator.PrepareAsync(pools, CancellationToken.None));
 
         Assert.Contains("synchronous_commit is off", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Migrate_BesideASilo_Runs()
+    {
+        // The silo's port is in use; the command does not need it.
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+
+        var said = await Shell.RunAsync(
+            Path.GetTempPath(), TimeSpan.FromMinutes(1), "dotnet", Path.Combine(AppContext.BaseDirectory, "Dvara.Server.dll"), "migrate",
+            $"DVARA_POSTGRES={As("dvara_migrator")}", $"DVARA_SILO_PORT={((IPEndPoint)listener.LocalEndpoint).Port}");
+
+        Assert.Contains("newest schema", said, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -39,6 +39,20 @@ public sealed class BadInputTests(BadInputTests.Gateway gateway) : IClassFixture
         { "long model", "{\"model\":\"gpt-" + new string('x', 300) + "\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}", 400, "validation_error", "model" },
         { "model is a number", "{\"model\":4,\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}", 400, "validation_error", "model" },
         { "other case of model", "{\"MODEL\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}", 400, "validation_error", "model" },
+        { "model in the folder above", Named("../gpt-4o"), 400, "validation_error", "model" },
+        { "model through a folder", Named("mock/../x"), 400, "validation_error", "model" },
+        { "model through two folders", Named("mock/gpt-4o/../../x"), 400, "validation_error", "model" },
+        { "model read backwards", Named("mock/gpt\\u202e4"), 400, "validation_error", "model" },
+        { "model with a bell", Named("gpt\\u00074o"), 400, "validation_error", "model" },
+        { "model with a space behind", Named("gpt-4o "), 400, "validation_error", "model" },
+        { "no messages", "{\"model\":\"gpt-4o\"}", 400, "validation_error", "messages" },
+        { "messages of none", Saying("[]"), 400, "validation_error", "messages" },
+        { "messages null", Saying("null"), 400, "validation_error", "messages" },
+        { "unknown role", Saying("[{\"role\":\"boss\",\"content\":\"Hi\"}]"), 400, "validation_error", "messages[0].role" },
+        { "no role", Saying("[{\"content\":\"Hi\"}]"), 400, "validation_error", "messages[0].role" },
+        { "content null", Saying("[{\"role\":\"user\",\"content\":null}]"), 400, "validation_error", "messages[0].content" },
+        { "content a number", Saying("[{\"role\":\"user\",\"content\":7}]"), 400, "validation_error", "messages[0].content" },
+        { "content an object", Saying("[{\"role\":\"user\",\"content\":{}}]"), 400, "validation_error", "messages[0].content" },
         { "unknown model", "{\"model\":\"nobody-knows-me\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}", 404, "model_not_found", "model" },
         { "look-alike letters", "{\"model\":\"gрt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}", 404, "model_not_found", "model" },
         { "provider without credential", "{\"model\":\"mistral-large-latest\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}", 400, "provider_not_configured", "model" },
@@ -95,7 +109,25 @@ public sealed class BadInputTests(BadInputTests.Gateway gateway) : IClassFixture
         { "POST", "/v1\\chat\\completions", 400, "invalid_path" },
         { "POST", "http://localhost/v1/chat/completions", 400, "invalid_path" },
         { "POST", "/v1/chat/completions?key=gw_secret", 401, "invalid_api_key" },
+        { "POST", "/v1/models/../chat/completions", 400, "invalid_path" },
+        { "POST", "/v1/admin/../chat/completions", 400, "invalid_path" },
+        { "POST", "/v1/admin/%2e%2e/chat/completions", 400, "invalid_path" },
+        { "POST", "/v1/admin/.%2E/chat/completions", 400, "invalid_path" },
+        { "POST", "/v1/admin/x/../../chat/completions", 400, "invalid_path" },
+        { "GET", "/v1/models/../admin/tenants", 400, "invalid_path" },
+        { "GET", "/v1/models/x%2F..%2f..%2Fadmin", 400, "invalid_path" },
+        { "GET", "/v1/models/.", 400, "invalid_path" },
+        { "GET", "/v1/models/..", 400, "invalid_path" },
+        { "GET", "/v1/admin/../../healthz", 400, "invalid_path" },
+        { "GET", "/v1/admin/tenants/.", 400, "invalid_path" },
     };
+
+    /// <summary>Other spellings of paths that an admin token opens. {id} stands for a tenant's.</summary>
+    public static TheoryData<string> AdminTargets =>
+    [
+        "/v1/ADMIN/tenants", "/V1/admin/tenants", "/v1/admin/TENANTS", "/v1/admin/tenants/", "/v1/admin/%74enants", "/v1/ADMIN/audit/events/",
+        "/v1/admin/tenants/{id}/", "/v1/admin/tenants/{id}/Keys", "/v1/admin/tenants/{id}%2Fkeys", "/v1/admin/tenants%2F{id}", "/v1/admin/",
+    ];
 
     public static TheoryData<string, string, int> Wires => new()
     {
@@ -110,6 +142,10 @@ public sealed class BadInputTests(BadInputTests.Gateway gateway) : IClassFixture
         { "web socket", "GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n", 400 },
         { "hexadecimal length", "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 0x5\r\n\r\n", 400 },
         { "unknown transfer coding", "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n", 400 },
+        { "list of transfer codings", "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400 },
+        { "chunked not last", "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400 },
+        { "two transfer codings", "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400 },
+        { "chunks in HTTP/1.0", "POST /v1/chat/completions HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400 },
         { "space before the colon", "POST /v1/chat/completions HTTP/1.1\r\nHost : x\r\n\r\n", 400 },
         { "folded header", "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n", 400 },
         { "NUL in a value", "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n", 400 },
@@ -145,6 +181,52 @@ public sealed class BadInputTests(BadInputTests.Gateway gateway) : IClassFixture
     }
 
     [Fact]
+    public async Task Keys_TriedByTheHundred_AreSlowedDown_AndGoodOnesAreNot()
+    {
+        await using var strict = await GatewayEnvironment.StartAsync(new Dictionary<string, string?> { ["Dvara:Gateway:BadKeysPerSecond"] = "1" });
+        using var tenant = await TestTenant.CreateAsync(strict);
+        var seen = new List<HttpResponseMessage>();
+        for (var i = 0; i < 100; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/models") { Headers = { Authorization = new("Bearer", $"gw_{i}") } };
+            seen.Add(await strict.Client.SendAsync(request));
+        }
+
+        using var good = await tenant.Client.GetAsync("/v1/models");
+        var refused = seen.Where(answer => (int)answer.StatusCode == 429).ToList();
+
+        Assert.Equal(200, (int)good.StatusCode);
+        Assert.InRange(refused.Count, 50, 99);
+        Assert.All(refused, answer => Assert.NotNull(answer.Headers.RetryAfter));
+        Assert.All(seen.Except(refused), answer => Assert.Equal(401, (int)answer.StatusCode));
+        await gateway.ExpectRefusalAsync(refused[0], 429, "rate_limit_exceeded");
+    }
+
+    [Theory]
+    [InlineData("2\n{}\r\n0\r\n\r\n")]
+    [InlineData("2;a\nb\r\n{}\r\n0\r\n\r\n")]
+    [InlineData("zz\r\n{}\r\n0\r\n\r\n")]
+    [InlineData("2\r\n{}x0\r\n\r\n")]
+    public async Task Chunks_ThatAreNone_AreRefused_Closed_AndInTheTrail(string chunks)
+    {
+        using var tenant = await TestTenant.CreateAsync(gateway.Environment);
+        var (seen, text) = await RawHttp.SendAsync(
+            gateway.Environment.BaseAddress,
+            $"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tenant.Key}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}",
+            TestContext.Current.CancellationToken);
+
+        Assert.Equal(400, seen);
+        Assert.Contains("\"code\":\"invalid_request\"", text, StringComparison.Ordinal);
+        Assert.Empty(gateway.Upstream.Calls);
+        var trail = JsonNode.Parse(await gateway.Environment.Admin.GetStringAsync($"/v1/admin/audit/events?type=GATEWAY_REQUEST&tenantId={tenant.Id}"))!;
+        var refusal = Assert.Single(trail["items"]!.AsArray())!;
+        Assert.Contains((string)refusal["requestId"]!, text, StringComparison.Ordinal);
+        Assert.Equal(
+            ("refused", 400, "invalid_request"),
+            ((string?)refusal["payload"]!["outcome"], (int?)refusal["payload"]!["status"], (string?)refusal["payload"]!["code"]));
+    }
+
+    [Fact]
     public async Task TwoKeys_ThatDiffer_AreRefused()
     {
         using var request = gateway.Request(Head + "}");
@@ -168,6 +250,27 @@ public sealed class BadInputTests(BadInputTests.Gateway gateway) : IClassFixture
         Assert.Equal(status, seen);
         Assert.Contains($"\"code\":\"{code}\"", text, StringComparison.Ordinal);
         Assert.Empty(gateway.Upstream.Calls);
+    }
+
+    [Theory]
+    [MemberData(nameof(AdminTargets))]
+    public async Task AdminTarget_SpelledOtherwise_IsNotFound(string target)
+    {
+        var (seen, text) = await RawHttp.SendAsync(
+            gateway.Environment.BaseAddress,
+            $"GET {target.Replace("{id}", gateway.Tenant.Id, StringComparison.Ordinal)} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {GatewayEnvironment.AdminToken}\r\n\r\n",
+            TestContext.Current.CancellationToken);
+
+        Assert.Equal(404, seen);
+        Assert.Contains("_found\"", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task AdminTarget_WithAnIdInCapitals_IsFound()
+    {
+        using var answer = await gateway.Environment.Admin.GetAsync($"/v1/admin/tenants/{gateway.Tenant.Id.ToUpperInvariant()}/keys");
+
+        Assert.Equal(System.Net.HttpStatusCode.OK, answer.StatusCode);
     }
 
     [Theory]
@@ -261,6 +364,10 @@ public sealed class BadInputTests(BadInputTests.Gateway gateway) : IClassFixture
         Assert.Equal("trace:1.2-3_4", echoed.Headers.GetValues("X-Trace-ID").Single());
         Assert.False(dropped.Headers.Contains("X-Trace-ID"));
     }
+
+    private static string Named(string model) => $"{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hi\"}}]}}";
+
+    private static string Saying(string messages) => $"{{\"model\":\"gpt-4o\",\"messages\":{messages}}}";
 
     /// <summary>One gateway for all rows.</summary>
     public sealed class Gateway : IAsyncLifetime

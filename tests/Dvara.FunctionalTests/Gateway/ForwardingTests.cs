@@ -51,6 +51,34 @@ public sealed class ForwardingTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Key_NamedAsAHeaderOfTheConnection_IsStillAsked_AndTheProvidersIsStillSent()
+    {
+        var head = $"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: authorization, close\r\nContent-Type: application/json\r\nContent-Length: {Chat.Length}\r\n";
+
+        var (without, _) = await RawHttp.SendAsync(_environment.BaseAddress, $"{head}\r\n{Chat}", TestContext.Current.CancellationToken);
+        var (with, _) = await RawHttp.SendAsync(_environment.BaseAddress, $"{head}Authorization: Bearer {_tenant.Key}\r\n\r\n{Chat}", TestContext.Current.CancellationToken);
+
+        Assert.Equal((401, 200), (without, with));
+        Assert.Equal($"Bearer {FakeUpstream.Credential}", Assert.Single(_upstream.Calls).Headers["Authorization"]);
+    }
+
+    [Fact]
+    public async Task Requests_SentBehindEachOther_AreAnsweredInOrder_WithARowEach()
+    {
+        string Request(string path, string body, string connection) =>
+            $"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: {connection}\r\nAuthorization: Bearer {_tenant.Key}\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}";
+
+        var (_, text) = await RawHttp.SendAsync(
+            _environment.BaseAddress,
+            Request("/v1/chat/completions", Chat, "keep-alive") + Request("/v1/embeddings", """{"model":"text-embedding-3-small","input":"Hi"}""", "close"),
+            TestContext.Current.CancellationToken);
+
+        Assert.Equal(2, text.Split("HTTP/1.1 200 OK").Length - 1);
+        Assert.InRange(text.IndexOf("chat.completion", StringComparison.Ordinal), 0, text.IndexOf("\"embedding\"", StringComparison.Ordinal));
+        Assert.Equal(2, (await _tenant.CostsAsync()).Count);
+    }
+
+    [Fact]
     public async Task Stream_WithoutAskedUsage_LooksAsIfNobodyHadAsked()
     {
         using var answer = await _tenant.PostAsync("/v1/chat/completions", Streamed);

@@ -33,14 +33,32 @@ public sealed class JournalEndpointsTests : IAsyncLifetime
         var page = (await _gateway.Admin.GetFromJsonAsync<JsonObject>(Path))!;
 
         var own = Assert.Single(page["items"]!.AsArray())!.AsObject();
-        Assert.Equal(["id", "silo", "state", "lowWater", "shippedThrough", "pending", "leasedUsd"], own.Select(member => member.Key));
+        Assert.Equal(["id", "silo", "state", "lowWater", "shippedThrough", "pending", "leasedUsd", "quarantined"], own.Select(member => member.Key));
         Assert.Equal(journal.Id.ToString(), (string)own["id"]!);
         Assert.StartsWith(Environment.MachineName, (string)own["silo"]!, StringComparison.Ordinal);
         Assert.Equal("OPEN", (string)own["state"]!);
         Assert.Equal(journal.LastChargeSeq, (long)own["shippedThrough"]!);
         Assert.Equal(0, (int)own["pending"]!);
         Assert.Equal("0", own["leasedUsd"]!.ToJsonString());
+        Assert.Equal(0, (int)own["quarantined"]!);
         Assert.Null(page["nextCursor"]);
+    }
+
+    [Fact]
+    public async Task Charge_BeyondWhatARollupHolds_IsShownAsQuarantined()
+    {
+        var journal = _gateway.Services.GetRequiredService<Journal>();
+        var charge = SomeCharges.At(DateTimeOffset.UnixEpoch.AddYears(56)) with { Cost = new(Usd.FromDecimal(5_000_000m), Usd.Zero) };
+        foreach (var next in new[] { charge, charge with { Intent = charge.Intent with { AttemptId = AttemptId.At(DateTimeOffset.UnixEpoch.AddYears(56)) } } })
+        {
+            await journal.NoteAsync(next.Intent, CancellationToken.None);
+            await journal.SettleAsync(next);
+            await _gateway.Services.GetRequiredService<LedgerWriter>().FlushAsync(CancellationToken.None);
+        }
+
+        var own = Assert.Single((await _gateway.Admin.GetFromJsonAsync<JsonObject>(Path))!["items"]!.AsArray())!;
+
+        Assert.Equal((1, 0), ((int)own["quarantined"]!, (int)own["pending"]!));
     }
 
     [Fact]

@@ -67,6 +67,44 @@ public sealed class PdfReportTests : IDisposable
     }
 
     [Fact]
+    public void Period_OfWholeDays_StandsOnOneLine()
+    {
+        foreach (var month in Enumerable.Range(0, 12).Select(month => TimeWindow.MonthOf(April.AddMonths(month))))
+        {
+            using var document = PdfDocument.Open(_renderer.Render(StatementOf("Acme", "key", "gpt-4o", 1, 1, month, final: true)));
+
+            Assert.Contains(LinesOf(document), line => line.Contains(PdfFigures.Period(month).Replace(" ", "", StringComparison.Ordinal), StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
+    public void Period_ThatHoldsNothing_SaysItsInstantTwice() =>
+        Assert.Equal("1 April 2026, 00:00 \u2013\n1 April 2026, 00:00", PdfFigures.Period(new(April, April)));
+
+    [Fact]
+    public void Name_AsLongAsOneMayBe_IsWhole_AndTheFooterKeepsTheId()
+    {
+        var name = string.Concat(Enumerable.Range(0, 40).Select(i => $"Wag{i:D2}"));
+        var statement = StatementOf(name, "key", "gpt-4o", 1, 1, WindowOf(0), final: true);
+        using var document = PdfDocument.Open(_renderer.Render(statement));
+
+        Assert.Equal(200, name.Length);
+        Assert.Contains(name, TextOf(document.GetPage(1)), StringComparison.Ordinal);
+        Assert.StartsWith($"DV-2026-04-0001\u00B7{statement.TenantId}\u00B7Wag00", LinesOf(document)[^1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Models_ThatDifferInTheLastCharacter_LookDifferent()
+    {
+        var model = new string('W', 250);
+        using var document = PdfDocument.Open(_renderer.Render(StatementOf("Acme", "key", model, 1, 60, WindowOf(0), final: true)));
+
+        var text = string.Concat(document.GetPages().Select(TextOf));
+        Assert.All(Enumerable.Range(0, 60), i => Assert.Contains($"W-{i}", text, StringComparison.Ordinal));
+        Assert.DoesNotContain("W\u2026", text.Split("Notes")[0].Split("Bytag")[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Character_ThatNoFaceHas_IsABoxAndIsSaid()
     {
         using var document = PdfDocument.Open(_renderer.Render(StatementOf("🚀 Rockets", "key", "gpt-4o", 1, 1, WindowOf(0), final: true)));
@@ -105,6 +143,9 @@ public sealed class PdfReportTests : IDisposable
     }
 
     private static string TextOf(Page page) => string.Concat(page.Letters.Select(letter => letter.Value)).Replace(" ", "", StringComparison.Ordinal);
+
+    private static List<string> LinesOf(PdfDocument document) => [.. document.GetPage(1).Letters.GroupBy(letter => Math.Round(letter.StartBaseLine.Y, 1))
+        .OrderByDescending(line => line.Key).Select(line => string.Concat(line.OrderBy(letter => letter.StartBaseLine.X).Select(letter => letter.Value)).Replace(" ", "", StringComparison.Ordinal))];
 
     private static string Words(PdfDocument document) => string.Join(' ', document.GetPages().SelectMany(page => page.GetWords()).Select(word => word.Text));
 

@@ -4,6 +4,7 @@ using Dvara.Domain;
 using Dvara.Domain.Metering;
 using Dvara.Providers;
 using Dvara.Server.ApiKeys;
+using Dvara.Server.Budgets;
 using Dvara.Server.Gateway;
 using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
@@ -178,7 +179,10 @@ public sealed class DispatcherTests : IAsyncLifetime
         };
     }
 
-    private Attempt Begin(AdmittedCall call) => NewAttempts().Begin(call, 1);
+    private Attempt Begin(AdmittedCall call) => NewAttempts().Begin(call, 1, new Hold(NewGate(), default, _folder.Clock.GetUtcNow(), [], null));
+
+    /// <summary>Without caps there is nobody to ask.</summary>
+    private BudgetGate NewGate() => new(new CapBookState(), new CapLeases(), null!, new UsualCosts(), new BudgetOptions(), _folder.Clock);
 
     private Attempts NewAttempts() => new(
         _journal, new Settlement(_journal, _writer, DvaraSettings.Read(new ConfigurationManager())), _folder.Prices, _folder.Clock, _log);
@@ -188,10 +192,10 @@ public sealed class DispatcherTests : IAsyncLifetime
         using var forwarder = new ScriptedForwarder(status, mediaType, answer, encoding);
         var options = new GatewayOptions();
         var dispatcher = new Dispatcher(
-            forwarder, NewAttempts(), new DrainGate(options), options, new LoopMark(new MasterKey(new byte[32])), _folder.Clock);
+            forwarder, NewGate(), new Bounds(_folder.Prices, _folder.Clock), new HoldRefusals(new BudgetOptions()), NewAttempts(), new DrainGate(options), options, new LoopMark(new MasterKey(new byte[32])), _folder.Clock);
         var httpContext = new DefaultHttpContext();
         httpContext.Request.Method = HttpMethods.Post;
-        return await dispatcher.SendAsync(httpContext, call);
+        return (await dispatcher.SendAsync(httpContext, call)).Error;
     }
 
     private Charge TheCharge(AdmittedCall call) => Assert.Single(_journal.ReadCharges(0, 10).Select(journaled => journaled.Charge), charge => charge.Intent.RequestId == call.RequestId);

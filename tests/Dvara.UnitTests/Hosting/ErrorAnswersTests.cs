@@ -1,6 +1,7 @@
 using Dvara.Server.Hosting;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
+using Orleans.Runtime.Messaging;
 using Xunit;
 
 namespace Dvara.UnitTests.Hosting;
@@ -24,4 +25,20 @@ public sealed class ErrorAnswersTests
     [MemberData(nameof(Cases))]
     public void Failure_IsOurs_UnlessItIsTheCallersDoing(Exception exception, bool clientGone, bool expected) =>
         Assert.Equal(expected, ErrorAnswers.IsOurs(exception, clientGone));
+
+    [Fact]
+    public void Silo_ThatIsAway_Is503()
+    {
+        Exception[] failures =
+        [
+            new SiloUnavailableException("gone"), new ConnectionFailedException("refused"), new TimeoutException("frozen"), new OrleansException("other"),
+        ];
+
+        Assert.All(failures.Select(ErrorAnswers.Of), answer =>
+        {
+            Assert.Equal((503, "ledger_unavailable"), (answer.Status, answer.Code));
+            Assert.Equal("Retry-After", Assert.Single(answer.Headers).Name);
+        });
+        Assert.Equal(500, ErrorAnswers.Of(new InvalidOperationException()).Status);
+    }
 }

@@ -95,7 +95,7 @@ public sealed class SettingNamesTests
 
         var problem = Assert.Single(Unify(configuration));
 
-        Assert.StartsWith("Dvara:Gateway:IdelSeconds is not a setting. The settings are Dvara:Gateway:BadKeysPerSecond,", problem, StringComparison.Ordinal);
+        Assert.StartsWith("Dvara:Gateway:IdelSeconds is not a setting. The settings are Dvara:Budgets:RefusalStatus,", problem, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -161,6 +161,10 @@ public sealed class SettingNamesTests
             ["DVARA_TRUSTED_PROXIES"] = "10.0.0.0/8,nonsense",
             ["ASPNETCORE_URLS"] = "https://localhost:8443;ftp://x",
             ["Dvara:Gateway:IdleSeconds"] = "soon",
+            ["Dvara:Journal:QueueMax"] = "many",
+            ["Dvara:Journal:FileBytesMax"] = "1000",
+            ["Dvara:Journal:Retention"] = "-00:00:01",
+            ["Dvara:Journal:Gather"] = "00:00:02",
             ["Dvara:Hosting:StopSeconds"] = "-1",
             ["dvara.llm-gateway.foo"] = "x",
         });
@@ -170,7 +174,7 @@ public sealed class SettingNamesTests
         Assert.All(
             (string[])["DVARA_MASTER_KEY", "DVARA_ADMIN_TOKEN is a placeholder", "DVARA_SILO_PORT is 70000", "DVARA_CLOCK_START", "DVARA_POSTGRES",
                 "DVARA_ROLE is gatway", "DVARA_ADVERTISED_IP is 0.0.0.0", "DVARA_GATEWAY_PORT is -1", "DVARA_ADMIN_URLS must name ports", "DVARA_TLS_CERT and DVARA_TLS_KEY belong together", "nonsense",
-                "https://localhost:8443", "ftp://x", "IdleSeconds is soon", "StopSeconds is -1", "dvara.llm-gateway.foo is not a setting"],
+                "https://localhost:8443", "ftp://x", "IdleSeconds is soon", "QueueMax is many", "FileBytesMax is 1000", "Retention is -00:00:01", "Gather is 00:00:02", "StopSeconds is -1", "dvara.llm-gateway.foo is not a setting"],
             problem => Assert.Contains(problem, message, StringComparison.Ordinal));
     }
 
@@ -194,6 +198,30 @@ public sealed class SettingNamesTests
         var settings = DvaraSettings.Read(new ConfigurationManager { ["DVARA_ROLE"] = "both" });
 
         Assert.Equal((NodeRole.Both, null, 0), (settings.Role, settings.AdvertisedIp, settings.GatewayPort));
+    }
+
+    [Fact]
+    public void DataFolder_ThatIsEmpty_IsTheDefault() =>
+        Assert.Equal("./data", DvaraSettings.Read(new ConfigurationManager { ["DVARA_DATA_DIR"] = "" }).DataDirectory);
+
+    [Theory]
+    [InlineData("1969-12-31T23:59:59Z")]
+    [InlineData("1970-01-01T00:30:00+01:00")]
+    public void Clock_BeforeIdsBegin_IsRefused(string start)
+    {
+        var configuration = new ConfigurationManager { ["DVARA_CLOCK_START"] = start };
+
+        var message = Assert.Throws<SettingsException>(() => DvaraSettings.Read(configuration)).Message;
+
+        Assert.Contains($"DVARA_CLOCK_START is {start}. It must not be before 1970", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Journal_AsSet_IsRead()
+    {
+        var journal = DvaraSettings.Read(new ConfigurationManager { ["Dvara:Journal:FileBytesMax"] = "2097152", ["Dvara:Journal:Gather"] = "00:00:00.5" }).Journal;
+
+        Assert.Equal((2L << 20, TimeSpan.FromMilliseconds(500), 65_536), (journal.FileBytesMax, journal.Gather, journal.QueueMax));
     }
 
     [Theory]

@@ -205,6 +205,33 @@ public sealed class LedgerWriterTests : IAsyncLifetime
         await writer.StopAsync(CancellationToken.None);
     }
 
+    [Fact]
+    public async Task Charge_ShippedLate_IsKeptForTheRetentionFromThen()
+    {
+        // Older than minute rollups are kept: that its minute is gone tells that a round of pruning is over.
+        var at = _folder.Clock.GetUtcNow().AddHours(-49);
+        using (var before = _folder.OpenJournal())
+        {
+            await SettleAsync(before, [SomeAttempts.Settled(SomeAttempts.Intent(at))]);
+        }
+
+        _folder.Clock.Advance(_folder.Options.Retention + TimeSpan.FromHours(1));
+        using var journal = _folder.OpenJournal();
+        using var writer = _folder.Writer(journal);
+        await writer.StartAsync(CancellationToken.None);
+        var late = journal.LastChargeSeq;
+        await SettleAsync(journal, [SomeAttempts.Settled(SomeAttempts.Intent(_folder.Clock.GetUtcNow()))]);
+        Assert.True(SpinWait.SpinUntil(
+            () => _folder.CountAsync("SELECT count(*) FROM rollup_minutes WHERE start_ms <= @p0", at.ToUnixTimeMilliseconds()).GetAwaiter().GetResult() == 0,
+            MeteringFolder.Patience));
+        Assert.Equal(0, journal.ReadPrunedThrough());
+
+        _folder.Clock.Advance(_folder.Options.Retention + TimeSpan.FromMilliseconds(1));
+        await SettleAsync(journal, [SomeAttempts.Settled(SomeAttempts.Intent(_folder.Clock.GetUtcNow()))]);
+        Assert.True(SpinWait.SpinUntil(() => journal.ReadPrunedThrough() >= late, MeteringFolder.Patience));
+        await writer.StopAsync(CancellationToken.None);
+    }
+
     private static async Task SettleAsync(Journal journal, IEnumerable<Charge> charges)
     {
         var all = charges.ToList();

@@ -72,6 +72,8 @@ internal static class SomeAttempts
         from texts in Text.Null().Array[2]
         from model in Text
         from amounts in Gen.Long.Array[3]
+        from note in Text.Null()
+        from isOrdered in Gen.Bool
         from price in Gen.Guid.Nullable()
         from latency in Gen.Long
         from status in Gen.Int.Nullable()
@@ -81,6 +83,7 @@ internal static class SomeAttempts
             // Wider than 64 bits: the journal takes what the ledger may refuse.
             Cost = new(new Usd((Int128)amounts[0] * 1000), Usd.FromPico(amounts[1])), LowerBound = Usd.FromPico(amounts[2]),
             PriceId = price is { } id ? new PriceId(id) : null, LatencyMs = latency, Status = status, Outcome = texts[0], ProviderRequestId = texts[1],
+            Order = isOrdered ? new RevisionOrder(model, intent.RequestId, Now, note) : null,
         };
 
     public static Intent Intent(

@@ -34,6 +34,10 @@ public sealed class OpenAiUsageTests
         { "google, thoughts only in the total", """{"prompt_tokens":10,"completion_tokens":5,"total_tokens":115}""", [10, null, null, 5, 100] },
         { "no prompt but a total", """{"completion_tokens":5,"total_tokens":15}""", [10, null, null, 5, null] },
         { "no completion but a total", """{"prompt_tokens":10,"total_tokens":15}""", [10, null, null, 5, null] },
+        {
+            "both sides at their bound", """{"prompt_tokens":1000000000,"completion_tokens":1000000000,"total_tokens":2000000000}""",
+            [1_000_000_000, null, null, 1_000_000_000, null]
+        },
         { "groq, timings in it", """{"queue_time":0.01,"prompt_tokens":9,"prompt_time":0.1,"completion_tokens":1,"total_tokens":10}""", [9, null, null, 1, null] },
     };
 
@@ -75,6 +79,10 @@ public sealed class OpenAiUsageTests
     [InlineData("""{"prompt_tokens":"1","completion_tokens":1}""")]
     [InlineData("""{"prompt_tokens":18446744073709551616,"completion_tokens":1}""")]
     [InlineData("""{"prompt_tokens":1000000001,"completion_tokens":1}""")]
+    [InlineData("""{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2000000001}""")]
+    [InlineData("""{"prompt_tokens":1,"completion_tokens":1,"total_tokens":1000000003}""")]
+    [InlineData("""{"completion_tokens":0,"total_tokens":1000000001}""")]
+    [InlineData("""{"prompt_tokens":0,"total_tokens":1000000001}""")]
     [InlineData("""{"prompt_tokens":{},"completion_tokens":1}""")]
     [InlineData("""{"prompt_tokens":[1],"completion_tokens":true}""")]
     [InlineData("""{"prompt_tokens":1,"completion_tokens":1,"total_tokens":-2}""")]

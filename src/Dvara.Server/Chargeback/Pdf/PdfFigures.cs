@@ -40,10 +40,12 @@ internal static class PdfFigures
 
     public static string Month(BillingMonth month) => month.Window.From.ToString("MMMM yyyy", Plain);
 
-    /// <summary>The first and the last day, both included; with times, on two lines, where the window does not begin and end at midnight.</summary>
+    /// <summary>
+    /// The first and the last day, both included; with times, on two lines, where the window does not begin and end at midnight, or holds nothing.
+    /// </summary>
     public static string Period(TimeWindow window)
     {
-        if (window.From.UtcDateTime.TimeOfDay != TimeSpan.Zero || window.To.UtcDateTime.TimeOfDay != TimeSpan.Zero)
+        if (window.From == window.To || window.From.UtcDateTime.TimeOfDay != TimeSpan.Zero || window.To.UtcDateTime.TimeOfDay != TimeSpan.Zero)
         {
             return $"{Minute(window.From)} \u2013\n{Minute(window.To)}";
         }

@@ -8,6 +8,8 @@ internal sealed class PdfSheet
 {
     private const float FigureWidth = 58;
     private const float CostWidth = 118;
+    // A name has at most 200 characters, and a line holds 20 of the widest.
+    private const int NameLinesMax = 12;
     private const float TextWidth = PdfPages.Width - (3 * FigureWidth) - CostWidth;
 
     private readonly PdfType _type;
@@ -25,7 +27,7 @@ internal sealed class PdfSheet
     }
 
     public byte[] ToBytes(SKDocumentPdfMetadata metadata) =>
-        _pages.ToBytes(metadata, $"{_statement.FileName}  \u00B7  {Clean(_statement.TenantName)}  \u00B7  {_statement.TenantId}");
+        _pages.ToBytes(metadata, $"{_statement.FileName}  \u00B7  {_statement.TenantId}  \u00B7  {Clean(_statement.TenantName)}");
 
     public void DrawHeader()
     {
@@ -109,13 +111,14 @@ internal sealed class PdfSheet
 
     private void DrawParties()
     {
-        const float Column = 280;
+        // The longest two dates stand on one line.
+        const float Column = 256;
         const float ValueIndent = 62;
         var top = _pages.Y;
         var left = top;
         _pages.Text("Customer", PdfPages.Left, left + 7, PdfStyle.Label);
         left += 12;
-        foreach (var line in _type.Wrap(Clean(_statement.TenantName), PdfStyle.Name, Column - 24, linesMax: 3))
+        foreach (var line in _type.Wrap(Clean(_statement.TenantName), PdfStyle.Name, Column - 24, NameLinesMax))
         {
             _pages.Text(line, PdfPages.Left, left + 11, PdfStyle.Name);
             left += PdfStyle.Name.Leading;

@@ -14,7 +14,9 @@ internal sealed class PdfTable(PdfType type, PdfPages pages, string heading, IRe
 {
     private const float Gap = 8;
     private const float PaddingY = 4.2f;
-    private const int TextLinesMax = 2;
+
+    // Never reached by what a model, a key or a tag may be called: two that differ at the end alone must not look alike.
+    private const int TextLinesMax = 24;
     private const float HeadingHeight = 20;
     private const float ColumnHeadHeight = 17;
 

@@ -35,6 +35,7 @@ internal static class AdminJson
         options.Converters.Add(new IdConverter<StatementId>(value => new(value), id => id.Value));
         options.Converters.Add(new IdConverter<JournalId>(value => new(value), id => id.Value));
         options.Converters.Add(new IdConverter<AdminTokenId>(value => new(value), id => id.Value));
+        options.Converters.Add(new IdConverter<CapId>(value => new(value), id => id.Value));
         return options;
     }
 

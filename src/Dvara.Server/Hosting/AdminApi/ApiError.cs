@@ -19,6 +19,12 @@ internal sealed class ApiError(int status, string type, string code, string mess
 
     public IReadOnlyList<FieldError>? Errors { get; init; }
 
+    /// <summary>The cap that refused, as the caller may know it.</summary>
+    public object? Budget { get; init; }
+
+    /// <summary>Headers that go with it.</summary>
+    public IReadOnlyList<(string Name, string Value)> Headers { get; init; } = [];
+
     public static ApiError NotFound(string what) =>
         new(StatusCodes.Status404NotFound, "invalid_request_error", "not_found", $"No such {what}.");
 
@@ -47,7 +53,12 @@ internal sealed class ApiError(int status, string type, string code, string mess
     public Task ExecuteAsync(HttpContext httpContext)
     {
         httpContext.Response.StatusCode = status;
-        var body = new Envelope(new Body(message, type, code, Param, RequestIdOf(httpContext), Errors));
+        foreach (var (name, value) in Headers)
+        {
+            httpContext.Response.Headers[name] = value;
+        }
+
+        var body = new Envelope(new Body(message, type, code, Param, RequestIdOf(httpContext), Errors, Budget));
         return httpContext.Response.WriteAsJsonAsync(body, AdminJson.Options, "application/json", httpContext.RequestAborted);
     }
 
@@ -61,5 +72,6 @@ internal sealed class ApiError(int status, string type, string code, string mess
         string Code,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Param,
         [property: JsonPropertyName("request_id")] string RequestId,
-        IReadOnlyList<FieldError>? Errors);
+        IReadOnlyList<FieldError>? Errors,
+        object? Budget);
 }

@@ -43,7 +43,7 @@ CREATE TABLE cap_periods (
 ) STRICT, WITHOUT ROWID;
 
 -- What is granted to one journal, and what the ledger has charged to it. asked: number of the last ask that was answered. Of settled:
--- above_bound exceeded its hold, late had none, corrected came as revisions.
+-- above_bound exceeded its hold, late had none, corrected came as revisions. beyond: what running attempts can cost above their holds.
 CREATE TABLE leases (
     cap_id               BLOB    NOT NULL,
     start_ms             INTEGER NOT NULL,
@@ -54,6 +54,7 @@ CREATE TABLE leases (
     above_bound_pico_usd INTEGER NOT NULL DEFAULT 0,
     late_pico_usd        INTEGER NOT NULL DEFAULT 0,
     corrected_pico_usd   INTEGER NOT NULL DEFAULT 0,
+    beyond_pico_usd      INTEGER NOT NULL DEFAULT 0,
     requests             INTEGER NOT NULL DEFAULT 0,
     refused              INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (cap_id, start_ms, journal_id)

@@ -1,0 +1,121 @@
+using Dvara.Domain;
+using Dvara.Domain.Budgets;
+using Dvara.Server.Hosting;
+using Dvara.Server.Metering;
+using Dvara.Server.Storage;
+
+namespace Dvara.Server.Budgets;
+
+/// <summary>
+/// Looks at this journal's leases twice a second: confirms them, takes over what others corrected, fetches ahead what will be used, gives back
+/// what is not, and tells of thresholds that no single batch saw being crossed.
+/// </summary>
+internal sealed class LeaseWatch(
+    Database database, Journal journal, CapBookState caps, CapLeases leases, LeaseAsker asker, TimeProvider clock, ILogger<LeaseWatch> logger)
+    : PeriodicService(TimeSpan.FromMilliseconds(500), "The leases of caps could not be read; what is granted can be used for a minute, and no more is given back.", logger)
+{
+    /// <summary>A slice that nothing was held from for so long is given back.</summary>
+    private static readonly TimeSpan IdleAfter = TimeSpan.FromSeconds(5);
+
+    /// <summary>For how long somebody's need counts, after they said so.</summary>
+    private static readonly TimeSpan ShortFor = TimeSpan.FromSeconds(2);
+
+    /// <summary>The next period's lease is fetched at most so long before it begins, each silo at a moment of its own.</summary>
+    private static readonly TimeSpan NextWithin = TimeSpan.FromMinutes(1);
+
+    /// <summary>Longer than any attempt runs.</summary>
+    private static readonly TimeSpan KeptAfterEnd = TimeSpan.FromHours(2);
+
+    private readonly double _jitter = Random.Shared.NextDouble();
+    private long _ticked;
+
+    protected override async Task TickAsync(CancellationToken stoppingToken)
+    {
+        var now = clock.GetUtcNow();
+        var usableUntil = LeaseAsker.UsableUntil();
+        var elapsed = (long)Ticks.Since(_ticked).TotalMilliseconds;
+        _ticked = Ticks.Now;
+        var rows = await database.LookUpAsync(connection => LeaseStore.ReadOwnAsync(connection, journal.Id, now - KeptAfterEnd), stoppingToken);
+        foreach (var row in rows)
+        {
+            if (caps.Current.Find(row.Cap) is { } cap)
+            {
+                await LookAtAsync(cap, row, usableUntil, now, elapsed, stoppingToken);
+            }
+        }
+
+        foreach (var lease in leases.All.Where(lease => lease.Cap.Enabled && IsNextDue(lease, now)).ToList())
+        {
+            await asker.AskAsync(leases.Next(lease), Usd.Zero, Usd.Zero, Ahead(lease), mayLower: false);
+        }
+
+        leases.Forget(now - KeptAfterEnd);
+    }
+
+    private async Task LookAtAsync(Cap cap, LeaseRow row, long usableUntil, DateTimeOffset now, long elapsed, CancellationToken stoppingToken)
+    {
+        await TellAsync(cap, row, now, stoppingToken);
+        if (leases.Find(row.Cap, row.Period.From) is not { } lease)
+        {
+            // Left by the last process: nothing is held from it, so what is free goes back.
+            if (row.State.Granted > row.State.Settled + row.State.Exposed && row.Period.To > now)
+            {
+                await asker.AskAsync(leases.Of(cap, row.Period), Usd.Zero, Usd.Zero, Usd.Zero, mayLower: true);
+            }
+
+            return;
+        }
+
+        if (cap == lease.Cap)
+        {
+            lease.Slice.Apply(row.State, usableUntil, isAnswer: false);
+        }
+
+        lease.Known = new(cap.Limit, row.Spent + row.Exposed);
+        lease.OnChange();
+        await NoteUseAsync(lease, stoppingToken);
+        lease.MeasureRate(elapsed);
+        if (lease.Period.To <= now || !cap.Enabled)
+        {
+            return;
+        }
+
+        var free = lease.Slice.Free;
+        var isIdle = Ticks.Since(lease.LastHeld) > IdleAfter;
+        if (free > Usd.Zero && (isIdle || row.ShortAt > now - ShortFor))
+        {
+            await asker.AskAsync(lease, Usd.Zero, Usd.Zero, Usd.Zero, mayLower: true);
+        }
+        else if (!isIdle && free.PicoUsd < Ahead(lease).PicoUsd / 2)
+        {
+            await asker.AskAsync(lease, Usd.Zero, Usd.Zero, Ahead(lease), mayLower: false);
+        }
+    }
+
+    /// <summary>Two writers can each be short of a threshold that their charges together have crossed.</summary>
+    private async Task TellAsync(Cap cap, LeaseRow row, DateTimeOffset now, CancellationToken stoppingToken)
+    {
+        var isSoftDue = !row.SoftTold && cap.SoftThreshold is { } soft && row.Spent >= soft;
+        var isHardDue = !row.HardTold && row.Spent >= cap.Limit;
+        if (isSoftDue || isHardDue)
+        {
+            await database.WriteAsync(WriteLane.Grant, transaction => CapEvents.TellAsync(transaction, cap, row.Period, refused: false, now), stoppingToken);
+        }
+    }
+
+    private async Task NoteUseAsync(CapLease lease, CancellationToken stoppingToken)
+    {
+        var (refused, beyond) = (lease.TakeRefused(), lease.Beyond);
+        if (refused > 0 || beyond != lease.BeyondTold)
+        {
+            await database.WriteAsync(
+                WriteLane.Grant, transaction => LeaseStore.NoteUseAsync(transaction, new(lease.Cap.Id, lease.Period.From, journal.Id), refused, beyond), stoppingToken);
+            lease.BeyondTold = beyond;
+        }
+    }
+
+    private bool IsNextDue(CapLease lease, DateTimeOffset now) =>
+        lease.Period.To > now && lease.Period.To - (NextWithin * _jitter) <= now && lease.Rate > Usd.Zero && leases.Find(lease.Cap.Id, lease.Period.To) is null;
+
+    private static Usd Ahead(CapLease lease) => new(lease.Rate.PicoUsd * BudgetGate.AheadSeconds);
+}

@@ -1,0 +1,57 @@
+using Dvara.Domain;
+using Dvara.Domain.Budgets;
+using Dvara.Providers;
+using Dvara.Providers.Mock;
+using Dvara.Server.Budgets;
+using Dvara.Server.Pricing;
+using Dvara.Server.Tenants;
+
+namespace Dvara.Server.Gateway;
+
+/// <summary>What an attempt can cost at most, worked out from its request.</summary>
+internal sealed class Bounds(PriceBookState prices, TimeProvider clock)
+{
+    /// <summary>Output tokens of a legacy completion that names no limit (https://platform.openai.com/docs/api-reference/completions, max_tokens).</summary>
+    private const long CompletionDefault = 16;
+
+    /// <summary>What our count of the input may be short of the provider's: its own framing of messages, tools and formats.</summary>
+    private const int CountMarginPct = 5;
+
+    private const int CountMarginTokens = 64;
+
+    public HoldRequest Of(AdmittedCall call)
+    {
+        var tenant = new TenantId(call.Caller.TenantId);
+        var now = clock.GetUtcNow();
+        var provider = call.Route.Provider.Id;
+        var price = prices.Current.Find(tenant, provider, call.Route.Model, now);
+        var rates = price ?? prices.Current.FindDearest(tenant, provider, now);
+        var isMock = provider == ProviderNames.Mock;
+        var bound = isMock ? MockProviderHandler.Bound(call.Facts) : RequestBound.Of(call.Facts);
+        // Of a scripted mock the script is the whole output; elsewhere each choice may use the limit.
+        var isWhole = isMock && call.Facts.Mock?.CompletionTokens is not null;
+        var choices = isWhole ? 1 : call.Facts.Choices;
+        return new()
+        {
+            Scope = new(tenant, new(call.Caller.KeyId), call.Route.Model, call.Tags),
+            Bound = rates is null ? null : AttemptBound.Of(rates, bound.InputTokens, choices),
+            IsPriced = price is not null,
+            // Other vocabularies than OpenAI's may count more than we do; bytes bound them all.
+            Tighter = rates is not null && provider == ProviderNames.OpenAi ? () => AttemptBound.Of(rates, CountedInput(call, bound), choices) : null,
+            OutputLimit = call.Endpoint == Endpoint.Embeddings ? 0 : isWhole ? bound.OutputTokens : call.Facts.OutputLimit,
+            OutputMax = call.Endpoint == Endpoint.Completions && call.Facts.OutputLimit is null ? CompletionDefault : isWhole ? null : price?.MaxOutputTokens,
+            PerCallMax = PerCallMax(call),
+        };
+    }
+
+    private static long CountedInput(AdmittedCall call, RequestBound bound)
+    {
+        var counted = TokenCounter.CountInput(call.Route.Model, call.Endpoint, call.Body.Span);
+        return Math.Min(bound.InputTokens, counted + (counted * CountMarginPct / 100) + CountMarginTokens + (call.Facts.MediaParts * RequestBound.MediaTokens));
+    }
+
+    private static Usd? PerCallMax(AdmittedCall call) =>
+        call.Caller.TenantMetadata.TryGetValue(TenantMetadata.MaxPerCallUsd, out var text)
+            ? Usd.FromDecimal(decimal.Parse(text, System.Globalization.NumberStyles.AllowDecimalPoint, System.Globalization.CultureInfo.InvariantCulture))
+            : null;
+}

@@ -1,0 +1,111 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Dvara.Testing;
+using Xunit;
+
+namespace Dvara.FunctionalTests.Budgets;
+
+/// <summary>A period ends and the next begins while calls run: each call counts in the period in which it began, and in no other.</summary>
+public sealed class CapPeriodTests
+{
+    private const decimal Cost = 0.0075m;
+    private const int Room = 20;
+    private const string Call =
+        """{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}],"metadata":{"mock":{"prompt_tokens":"1000","completion_tokens":"500"}}}""";
+
+    [Theory]
+    [InlineData("MONTHLY", "UTC", "2026-04-01T00:00:00Z", "2026-05-01T00:00:00Z")]
+    [InlineData("DAILY", "UTC", "2028-02-29T00:00:00Z", "2028-03-01T00:00:00Z")]
+    [InlineData("WEEKLY", "UTC", "2026-03-30T00:00:00Z", "2026-04-06T00:00:00Z")]
+    [InlineData("DAILY", "Europe/Berlin", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z")]
+    [InlineData("DAILY", "Europe/Berlin", "2026-03-29T22:00:00Z", "2026-03-30T22:00:00Z")]
+    [InlineData("MONTHLY", "Asia/Kolkata", "2026-03-31T18:30:00Z", "2026-04-30T18:30:00Z")]
+    public async Task PeriodChange_UnderLoad_GivesEachPeriodItsWholeLimitAndNoMore(string period, string zone, string boundary, string end)
+    {
+        var midnight = DateTimeOffset.Parse(boundary, System.Globalization.CultureInfo.InvariantCulture);
+        var clock = new StepClock(midnight.AddSeconds(-1));
+        await using var node = await GatewayEnvironment.StartAsync(clock: clock);
+        using var tenant = await TestTenant.CreateAsync(node);
+        var budget = await node.Admin.MakeBudgetAsync(
+            Room * Cost, new() { ["tenantId"] = tenant.Id, ["period"] = period, ["timeZone"] = zone, ["holdWaitMs"] = 0 });
+
+        using var stop = new CancellationTokenSource();
+        var load = Enumerable.Range(0, 8).Select(_ => CallUntilAsync(tenant, stop.Token)).ToList();
+        await UntilRefusedAsync(tenant);
+        var before = await node.Admin.UsageAsync(budget);
+        for (var step = 0; step < 20; step++)
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(100));
+            await CallAsync(tenant);
+        }
+
+        await UntilRefusedAsync(tenant);
+        await stop.CancelAsync();
+        await Task.WhenAll(load);
+
+        var lines = await tenant.CostsAsync();
+        Assert.Equal(Room, lines.Count(line => TimeOf(line) < midnight));
+        Assert.Equal(Room, lines.Count(line => TimeOf(line) >= midnight));
+        var after = await node.Admin.UsageAsync(budget);
+        Assert.Equal((Room * Cost, Room * Cost), ((decimal)before["spentUsd"]!, (decimal)after["spentUsd"]!));
+        Assert.Equal((boundary, boundary, end), (InstantOf(before, "resetsAt"), InstantOf(after, "periodStart"), InstantOf(after, "resetsAt")));
+    }
+
+    /// <summary>A call of 23:59:59.999 that ends next month.</summary>
+    [Fact]
+    public async Task CallOverMidnight_IsHeldAndChargedWhereItBegan()
+    {
+        var clock = new StepClock(new DateTimeOffset(2026, 4, 30, 23, 59, 59, 999, TimeSpan.Zero));
+        await using var upstream = await FakeUpstream.StartAsync();
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var goOn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        upstream.Answer = async (httpContext, call) =>
+        {
+            asked.SetResult();
+            await goOn.Task;
+            await Recorded.AnswerAsync(httpContext, call);
+        };
+        await using var node = await GatewayEnvironment.StartAsync(upstream.Settings, clock);
+        using var tenant = await TestTenant.CreateAsync(node);
+        var budget = await node.Admin.MakeBudgetAsync(1, new() { ["tenantId"] = tenant.Id });
+
+        var running = tenant.PostAsync("/v1/chat/completions", """{"model":"gpt-4o","messages":[{"role":"user","content":"Hi"}]}""");
+        await asked.Task;
+        clock.Advance(TimeSpan.FromHours(1));
+        goOn.SetResult();
+        using var answer = await running;
+
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        var line = Assert.Single(await tenant.CostsAsync());
+        Assert.Equal(new DateTimeOffset(2026, 4, 30, 23, 59, 59, 999, TimeSpan.Zero), TimeOf(line));
+        var may = await node.Admin.UsageAsync(budget);
+        Assert.Equal(("2026-05-01T00:00:00Z", 0m), (InstantOf(may, "periodStart"), (decimal)may["spentUsd"]!));
+    }
+
+    private static async Task CallUntilAsync(TestTenant tenant, CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            await CallAsync(tenant);
+        }
+    }
+
+    private static async Task UntilRefusedAsync(TestTenant tenant)
+    {
+        while (!await CallAsync(tenant))
+        {
+        }
+    }
+
+    /// <returns>True: refused for good.</returns>
+    private static async Task<bool> CallAsync(TestTenant tenant)
+    {
+        using var answer = await tenant.PostAsync("/v1/chat/completions", Call);
+        return answer.StatusCode == HttpStatusCode.PaymentRequired
+            && !(bool)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"]!["budget"]!["retryable"]!;
+    }
+
+    private static DateTimeOffset TimeOf(JsonObject line) => DateTimeOffset.Parse((string)line["timestamp"]!, System.Globalization.CultureInfo.InvariantCulture);
+
+    private static string InstantOf(JsonObject usage, string name) => (string)usage[name]!;
+}

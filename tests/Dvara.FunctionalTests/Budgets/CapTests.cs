@@ -1,0 +1,247 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
+using Dvara.Testing;
+using Xunit;
+
+namespace Dvara.FunctionalTests.Budgets;
+
+/// <summary>What a caller meets: admitted, clamped, made to wait, refused; and what an operator sees of it.</summary>
+public sealed class CapTests : IAsyncLifetime
+{
+    // Rates of mock/gpt-4o: 2.50 and 10 USD per million. The mock's bound is its script, so a call costs exactly what it holds: 0.0075 USD.
+    private const decimal Cost = 0.0075m;
+    private const string Call =
+        """{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}],"metadata":{"mock":{"prompt_tokens":"1000","completion_tokens":"500"}}}""";
+
+    private GatewayEnvironment _node = null!;
+    private TestTenant _tenant = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _node = await GatewayEnvironment.StartAsync();
+        _tenant = await TestTenant.CreateAsync(_node);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _tenant.Dispose();
+        await _node.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task SequentialCalls_AreRefusedAtExactlyTheRightOne()
+    {
+        var budget = await TenantBudgetAsync(10 * Cost);
+
+        var statuses = new List<HttpStatusCode>();
+        for (var i = 0; i < 12; i++)
+        {
+            statuses.Add((await CallAsync()).Status);
+        }
+
+        Assert.Equal([.. Enumerable.Repeat(HttpStatusCode.OK, 10), HttpStatusCode.PaymentRequired, HttpStatusCode.PaymentRequired], statuses);
+        var usage = await _node.Admin.UsageAsync(budget);
+        Assert.Equal((10 * Cost, 0m, 0m, "HARD"), ((decimal)usage["spentUsd"]!, (decimal)usage["remainingUsd"]!, (decimal)usage["overrunUsd"]!, (string?)usage["state"]));
+        Assert.Equal(10, (int)usage["requestCount"]!);
+    }
+
+    [Fact]
+    public async Task Refusal_SaysWhichBudget_AndReachesNoProvider()
+    {
+        var budget = await TenantBudgetAsync(0.001m, new() { ["name"] = "Pilot" });
+
+        var (status, body, headers) = await CallAsync();
+
+        Assert.Equal(HttpStatusCode.PaymentRequired, status);
+        var error = body["error"]!;
+        Assert.Equal(("budget_exceeded", "BUDGET_CAP_HARD"), ((string?)error["type"], (string?)error["code"]));
+        var told = error["budget"]!;
+        Assert.Equal(((string?)budget["id"], "Pilot", "tenant", "MONTHLY"), ((string?)told["id"], (string?)told["name"], (string?)told["scope"], (string?)told["period"]));
+        Assert.Equal((0.001m, 0m, 0.001m, false), ((decimal)told["limitUsd"]!, (decimal)told["spentUsd"]!, (decimal)told["remainingUsd"]!, (bool)told["retryable"]!));
+        Assert.Equal("false", headers["x-should-retry"]);
+        Assert.DoesNotContain("Retry-After", headers.Keys);
+        Assert.Equal("0.001", headers["X-Budget-Limit-Usd"]);
+        Assert.Empty(await _tenant.CostsAsync());
+        var refused = Assert.Single(await _node.Admin.AuditAsync("GATEWAY_REQUEST"), e => (string?)e["payload"]!["code"] == "BUDGET_CAP_HARD");
+        Assert.Equal(_tenant.Id, (string?)refused["tenantId"]);
+    }
+
+    [Fact]
+    public async Task LimitOfZero_BlocksEverything()
+    {
+        await TenantBudgetAsync(0);
+
+        Assert.Equal(HttpStatusCode.PaymentRequired, (await CallAsync()).Status);
+        Assert.Equal(HttpStatusCode.PaymentRequired, (await CallAsync(
+            """{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}],"metadata":{"mock":{"prompt_tokens":"0","completion_tokens":"0"}}}""")).Status);
+    }
+
+    [Fact]
+    public async Task SeveralCaps_MustAllAdmit_AndNothingIsHeldWhereOneRefuses()
+    {
+        var wide = await TenantBudgetAsync(1);
+        var narrow = await TenantBudgetAsync(2 * Cost, new() { ["apiKeyId"] = _tenant.KeyId, ["name"] = "key" });
+
+        for (var i = 0; i < 2; i++)
+        {
+            Assert.Equal(HttpStatusCode.OK, (await CallAsync()).Status);
+        }
+
+        var (status, body, _) = await CallAsync();
+
+        Assert.Equal(HttpStatusCode.PaymentRequired, status);
+        Assert.Equal(("key", "api_key"), ((string?)body["error"]!["budget"]!["name"], (string?)body["error"]!["budget"]!["scope"]));
+        Assert.Equal(2 * Cost, (decimal)(await _node.Admin.UsageAsync(wide))["spentUsd"]!);
+        Assert.Equal(2 * Cost, (decimal)(await _node.Admin.UsageAsync(narrow))["spentUsd"]!);
+    }
+
+    [Fact]
+    public async Task Scopes_CoverWhatTheyName_AndNothingElse()
+    {
+        var tagged = await TenantBudgetAsync(1, new() { ["tag"] = new JsonObject { ["key"] = "Project", ["value"] = "apollo" } });
+        var model = await TenantBudgetAsync(1, new() { ["model"] = "gpt-4o-*" });
+        var fleet = await _node.Admin.MakeBudgetAsync(1);
+        using var other = await TestTenant.CreateAsync(_node);
+
+        await CallAsync();
+        await CallAsync(Call.Replace("\"mock\":{", "\"tags\":{\"project\":\"apollo\"},\"mock\":{", StringComparison.Ordinal));
+        await CallAsync(Call.Replace("mock/gpt-4o", "mock/gpt-4o-mini", StringComparison.Ordinal));
+        await other.PostAsync("/v1/chat/completions", Call);
+
+        Assert.Equal(Cost, (decimal)(await _node.Admin.UsageAsync(tagged))["spentUsd"]!);
+        Assert.Equal(0.00045m, (decimal)(await _node.Admin.UsageAsync(model))["spentUsd"]!);
+        Assert.Equal((3 * Cost) + 0.00045m, (decimal)(await _node.Admin.UsageAsync(fleet))["spentUsd"]!);
+    }
+
+    [Fact]
+    public async Task CapWithoutATenant_ShowsCallersNoAmounts()
+    {
+        await _node.Admin.MakeBudgetAsync(0.001m, new() { ["name"] = "fleet of everybody" });
+
+        var (status, body, headers) = await CallAsync();
+
+        Assert.Equal(HttpStatusCode.PaymentRequired, status);
+        Assert.Equal("platform", (string?)body["error"]!["budget"]!["scope"]);
+        Assert.DoesNotContain("0.001", body.ToJsonString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("everybody", body.ToJsonString(), StringComparison.Ordinal);
+        Assert.DoesNotContain(headers.Keys, name => name.StartsWith("X-Budget", StringComparison.OrdinalIgnoreCase));
+        Assert.DoesNotContain("0.001", await _tenant.Client.GetStringAsync("/v1/budget"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task LoweredLimit_ActsAtOnce_AndARaisedOneLetsCallsInAgain()
+    {
+        var budget = await TenantBudgetAsync(1);
+        await CallAsync();
+
+        await _node.Admin.ChangeBudgetAsync(budget, new() { ["limitUsd"] = 0.005m });
+        var refused = await CallAsync();
+        var lowered = await _node.Admin.UsageAsync(budget);
+        await _node.Admin.ChangeBudgetAsync(budget, new() { ["limitUsd"] = 1 });
+        var admitted = await CallAsync();
+
+        Assert.Equal((HttpStatusCode.PaymentRequired, HttpStatusCode.OK), (refused.Status, admitted.Status));
+        Assert.Equal((0.0025m, 0.0025m), ((decimal)lowered["overrunUsd"]!, (decimal)lowered["overrun"]!["limitLoweredUsd"]!));
+        Assert.Equal(2 * Cost, (decimal)(await _node.Admin.UsageAsync(budget))["spentUsd"]!);
+    }
+
+    [Fact]
+    public async Task Events_AreToldOncePerArm()
+    {
+        var budget = await TenantBudgetAsync(10 * Cost, new() { ["softLimitPct"] = 80 });
+
+        for (var i = 0; i < 12; i++)
+        {
+            await CallAsync();
+        }
+
+        await _node.Admin.UsageAsync(budget);
+        var soft = Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_SOFT"));
+        Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
+        Assert.Equal((80, "Acme Ltd", (string?)budget["id"]), ((int)soft["payload"]!["softLimitPct"]!, (string?)soft["payload"]!["tenantName"], (string?)soft["payload"]!["budgetId"]));
+
+        // Above the spend again: the next crossing is another event.
+        await _node.Admin.ChangeBudgetAsync(budget, new() { ["limitUsd"] = 14 * Cost });
+        for (var i = 0; i < 6; i++)
+        {
+            await CallAsync();
+        }
+
+        await _node.Admin.UsageAsync(budget);
+        Assert.Equal(2, (await _node.Admin.AuditAsync("BUDGET_CAP_SOFT")).Count);
+        Assert.Equal(2, (await _node.Admin.AuditAsync("BUDGET_CAP_HARD")).Count);
+    }
+
+    [Fact]
+    public async Task PerCallCeiling_ClampsWhatHasNoLimit_AndRefusesWhatHas()
+    {
+        using var careful = await TestTenant.CreateAsync(_node, new() { ["metadata"] = new JsonObject { ["cost.max-per-call-usd"] = "0.01" } });
+
+        using var clamped = await careful.PostAsync("/v1/chat/completions", """{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}]}""");
+        using var refused = await careful.PostAsync("/v1/chat/completions", """{"model":"mock/gpt-4o","max_tokens":100000,"messages":[{"role":"user","content":"Hi"}]}""");
+
+        Assert.Equal(HttpStatusCode.OK, clamped.StatusCode);
+        Assert.InRange(long.Parse(clamped.Headers.GetValues("X-Dvara-Max-Output-Tokens").Single(), System.Globalization.CultureInfo.InvariantCulture), 900, 1000);
+        Assert.Equal(HttpStatusCode.PaymentRequired, refused.StatusCode);
+        Assert.Equal("PER_CALL_COST_EXCEEDED", (string?)(await refused.Content.ReadFromJsonAsync<JsonNode>())!["error"]!["code"]);
+    }
+
+    [Fact]
+    public async Task UnpricedModel_UnderACap_HoldsTheDearestPriceOfItsProvider_AndStaysExposed()
+    {
+        var budget = await TenantBudgetAsync(0.02m);
+        var unpriced = Call.Replace("mock/gpt-4o", "mock/unheard-of", StringComparison.Ordinal);
+
+        // mock/claude-sonnet is the dearest: 15 USD per million of output, and 3.75 where input is written to a cache.
+        Assert.Equal(HttpStatusCode.OK, (await CallAsync(unpriced)).Status);
+        var usage = await _node.Admin.UsageAsync(budget);
+        Assert.Equal((0m, 0.01125m), ((decimal)usage["spentUsd"]!, (decimal)usage["exposureUsd"]!));
+        Assert.Equal(HttpStatusCode.PaymentRequired, (await CallAsync(unpriced)).Status);
+    }
+
+    [Fact]
+    public async Task Estimate_PricesACall_AndDispatchesNothing()
+    {
+        await TenantBudgetAsync(Cost);
+
+        using var answer = await _tenant.PostAsync("/v1/budget/estimate", Call);
+        var estimate = (await answer.Content.ReadFromJsonAsync<JsonNode>())!;
+        await CallAsync();
+        using var after = await _tenant.PostAsync("/v1/budget/estimate", Call);
+
+        Assert.Equal((Cost, true), ((decimal)estimate["maxCostUsd"]!, (bool)estimate["admitted"]!));
+        Assert.Equal(Cost, (decimal)Assert.Single(estimate["budgets"]!.AsArray())!["limitUsd"]!);
+        Assert.False((bool)(await after.Content.ReadFromJsonAsync<JsonNode>())!["admitted"]!);
+        Assert.Single(await _tenant.CostsAsync());
+    }
+
+    [Fact]
+    public async Task Answers_CarryTheTightestBudgetOfTheTenant()
+    {
+        await TenantBudgetAsync(1);
+        await TenantBudgetAsync(0.5m);
+        await CallAsync();
+
+        var (_, _, headers) = await CallAsync();
+
+        Assert.Equal("0.5", headers["X-Budget-Limit-Usd"]);
+        Assert.EndsWith("-01T00:00:00Z", headers["X-Budget-Reset"], StringComparison.Ordinal);
+    }
+
+    private Task<JsonObject> TenantBudgetAsync(decimal limitUsd, JsonObject? fields = null)
+    {
+        fields ??= [];
+        fields["tenantId"] = _tenant.Id;
+        return _node.Admin.MakeBudgetAsync(limitUsd, fields);
+    }
+
+    private async Task<(HttpStatusCode Status, JsonNode Body, IReadOnlyDictionary<string, string> Headers)> CallAsync(string body = Call)
+    {
+        using var answer = await _tenant.PostAsync("/v1/chat/completions", body);
+        return (
+            answer.StatusCode,
+            JsonNode.Parse(await answer.Content.ReadAsStringAsync())!,
+            answer.Headers.ToDictionary(header => header.Key, header => string.Join(',', header.Value), StringComparer.OrdinalIgnoreCase));
+    }
+}

@@ -1,0 +1,26 @@
+using Dvara.Testing;
+using Xunit;
+
+namespace Dvara.FunctionalTests.Faults;
+
+/// <summary>The short form; the stress suite drives ten times as many caps, and freezes silos past their leases.</summary>
+[Collection(Alone.Name)]
+public sealed class CapTests(ITestOutputHelper output)
+{
+    [Fact]
+    public async Task Caps_OnThreeSilosUnderFaults_AreNeverOverrun_AndAreUsedUp()
+    {
+        await using var drill = new CapDrill(seed: 20260403);
+        await drill.StartAsync();
+
+        ClusterFault?[] faults = [null, ClusterFault.KillSilo, ClusterFault.FreezeSilo, ClusterFault.KillPostgres, ClusterFault.KillSilo];
+        foreach (var fault in faults)
+        {
+            await drill.DriveAsync(caps: 20, callsPerCap: 40, fault, TimeSpan.FromSeconds(5));
+        }
+
+        var report = await drill.ReportAsync();
+        output.WriteLine(report.ToString());
+        Assert.Empty(report.Violations);
+    }
+}
