@@ -87,10 +87,18 @@ public sealed class GrantingTests
             {
                 var rest = it.Room - it.Ask.Need;
                 var half = new Usd(rest.PicoUsd / (2 * (it.Standing.Others + 1)));
-                var ahead = rest.PicoUsd < it.Ask.Need.PicoUsd * 8 ? Usd.Zero : Min(it.Ask.Ahead, half);
-                Assert.Equal(Max(it.Used + it.Ask.Need + ahead, it.Kept), it.Granted);
+                Assert.True(it.Granted <= Max(it.Used + it.Ask.Need + Min(it.Ask.Ahead, half), it.Kept));
+                Assert.True(it.Granted == Max(it.Used + it.Ask.Need, it.Kept) || rest.PicoUsd >= it.Ask.Need.PicoUsd * 8);
             }
         });
+
+    [Fact]
+    public void Ahead_IsGranted_WhereMoneyIsPlenty()
+    {
+        var grant = Granting.Decide(Asked(need: 10) with { Ahead = Usd.FromPico(300) }, Standing(limit: 1_000) with { Others = 1 });
+
+        Assert.Equal(Usd.FromPico(10 + (990 / 4)), grant.Granted);
+    }
 
     [Fact]
     public void Return_LeavesWhatIsUsed() =>
