@@ -12,7 +12,8 @@ public readonly record struct LeaseAsk
     public required Usd Spent { get; init; }
 
     /// <summary>
-    /// What the asker keeps in any case: it goes on holding from it while it asks. <see cref="Used"/>: what is free of its lease may be taken back.
+    /// What the asker keeps in any case: it goes on holding from it while it asks. No more than <see cref="Used"/>: what is free of its lease
+    /// may be taken back.
     /// </summary>
     public required Usd Keep { get; init; }
 

@@ -146,14 +146,14 @@ public sealed class Slice
                 _granted = Int128.Min(_granted, Used_NeedsLock);
             }
 
-            return (new(Used_NeedsLock), new(Spent_NeedsLock), new(Int128.Max(_granted, Used_NeedsLock)));
+            return (new(Used_NeedsLock), new(Spent_NeedsLock), new(_granted));
         }
     }
 
     /// <summary>Takes over what the database says.</summary>
     /// <param name="state">Read in one moment.</param>
-    /// <param name="usableUntil">Monotonic timestamp after which it must be confirmed before anything more is held; <see cref="Never"/>: at once.</param>
-    /// <param name="isAnswer">True: it answers the last ask, so it knows the limit. Whatever else is read only prolongs what such an answer began.</param>
+    /// <param name="usableUntil">Monotonic timestamp after which it must be confirmed before more is held; <see cref="Never"/>: at once.</param>
+    /// <param name="isAnswer">True: it answers the last ask, so it knows the limit. What is read only prolongs what such an answer began.</param>
     public void Apply(in LeaseState state, long usableUntil, bool isAnswer)
     {
         lock (_gate)

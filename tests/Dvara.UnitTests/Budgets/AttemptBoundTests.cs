@@ -34,9 +34,14 @@ public sealed class AttemptBoundTests
         {
             var usage = new TokenUsage
             {
-                UncachedInput = tokens[0], CacheRead = tokens[1], CacheWrite = tokens[2], Output = tokens[3] * choices, Reasoning = tokens[4] * choices,
+                UncachedInput = tokens[0],
+                CacheRead = tokens[1],
+                CacheWrite = tokens[2],
+                Output = tokens[3] * choices,
+                Reasoning = tokens[4] * choices,
             };
-            return Rating.Rate(usage, price).Total <= AttemptBound.Of(price, tokens[0] + tokens[1] + tokens[2], choices).With(tokens[3] + tokens[4]);
+            var bound = AttemptBound.Of(price, tokens[0] + tokens[1] + tokens[2], choices);
+            return Rating.Rate(usage, price).Total <= bound.With(tokens[3] + tokens[4]);
         });
 
     [Fact]
@@ -48,7 +53,7 @@ public sealed class AttemptBoundTests
         };
 
         Assert.Equal(new AttemptBound(Usd.FromPico((10 * 3) + 11), 7, 2), AttemptBound.Of(price, 10, 2));
-        Assert.Equal(new AttemptBound(Usd.FromPico(20), 9, 1), AttemptBound.Of(SomePrices.Of("gpt-4o") with { InputRate = 2, OutputRate = 8, ReasoningRate = 9 }, 10, 1));
+        Assert.Equal(9, AttemptBound.Of(price with { ReasoningRate = 9 }, 10, 2).OutputRate);
         Assert.Equal(Usd.FromPico(41 + (100 * 7 * 2)), AttemptBound.Of(price, 10, 2).With(100));
     }
 

@@ -1,5 +1,4 @@
 using Dvara.Domain;
-using static Dvara.UnitTests.Budgets.BudgetModelTests;
 
 namespace Dvara.UnitTests.Budgets;
 
@@ -228,4 +227,16 @@ internal sealed class BudgetDay
     private static Usd LeastOf(Step step) => Usd.FromPico(step.Choice % 2 == 0 ? step.Amount : step.Amount / 2);
 
     private static Usd AheadOf(Step step) => Usd.FromPico(step.Choice % 3 * 40);
+}
+
+internal enum Act
+{
+    Call, Hold, End, Tell, Ship, Read, Apply, Ask, Deliver, Answer, Abandon, Crash, Restart, WriteOff, Replay, SetLimit, Notice, Resolve, Correct,
+    NextPeriod, Tick,
+}
+
+/// <summary>What happens next; which silo, amount and choice it is about, where it is about any.</summary>
+internal readonly record struct Step(Act Act, int Silo, int Amount, int Choice)
+{
+    public override string ToString() => $"{Act}({Silo},{Amount},{Choice})";
 }

@@ -34,7 +34,8 @@ public sealed class CapBookTests
             var expected = caps.Where(cap =>
                 (cap.TenantId is null || cap.TenantId == scope.TenantId)
                 && (cap.ApiKeyId is null || cap.ApiKeyId == scope.ApiKeyId)
-                && (cap.Tag is null || scope.Tags.Any(tag => tag.Key.Equals(cap.Tag.Value.Key, StringComparison.OrdinalIgnoreCase) && tag.Value == cap.Tag.Value.Value))
+                && (cap.Tag is not { } wanted || scope.Tags.Any(tag =>
+                    tag.Key.Equals(wanted.Key, StringComparison.OrdinalIgnoreCase) && tag.Value == wanted.Value))
                 && (cap.Model is null || cap.Model == scope.Model
                     || (cap.Model.EndsWith('*') && scope.Model.StartsWith(cap.Model[..^1], StringComparison.Ordinal))));
             var matching = new List<Cap>();
@@ -63,7 +64,9 @@ public sealed class CapBookTests
     [InlineData("team ", "a", false)]
     public void TagKey_MatchesInAnyCase_AndItsValueOnlyExactly(string key, string value, bool matches) =>
         Assert.Equal(
-            matches, SomeCaps.Of(tag: new(key, value)).Matches(new(Tenants[0], Keys[0], "gpt-4o", new Dictionary<string, string> { ["stage"] = "a", ["team"] = "a" })));
+            matches,
+            SomeCaps.Of(tag: new(key, value)).Matches(
+                new(Tenants[0], Keys[0], "gpt-4o", new Dictionary<string, string> { ["stage"] = "a", ["team"] = "a" })));
 
     [Fact]
     public void Find_GivesWhatIsInTheBook_AndNothingElse()

@@ -4,9 +4,9 @@ using Dvara.Domain.Budgets;
 namespace Dvara.UnitTests.Budgets;
 
 /// <summary>
-/// One cap, its rows and the silos that spend of it: the server's protocol step by step, so that a test can order the steps as it likes, lose
-/// some and repeat others. Rows and journals are in memory; slices and grants are the real ones. Whatever must hold at all times is checked
-/// after every step.
+/// One cap, its rows and the silos that spend of it: the server's protocol step by step, so that a test can order the steps as it likes,
+/// lose some and repeat others. Rows and journals are in memory; slices and grants are the real ones. Whatever must hold at all times is
+/// checked after every step.
 /// </summary>
 internal sealed class CapWorld
 {
@@ -315,7 +315,8 @@ internal sealed class CapWorld
             }
 
             var charged = _charges.Where(charge => charge.Period == period).Aggregate(period.Baseline, (sum, charge) => sum + charge.Amount);
-            Require(period.Spent == charged + period.Leases.Values.Aggregate(Usd.Zero, (sum, lease) => sum + lease.Exposed), "spend is the sum of charges");
+            var exposed = period.Leases.Values.Aggregate(Usd.Zero, (sum, lease) => sum + lease.Exposed);
+            Require(period.Spent == charged + exposed, "spend is the sum of charges");
             Require(period.Leases.Values.All(lease => lease.Granted <= lease.Spent), "nothing stays granted that is not spent");
             Require(Above(period.Spent, Limit) <= period.Line - Limit + period.Causes, "an overrun is at most its causes");
             CheckRest(period, Limit - period.Spent);
@@ -363,54 +364,3 @@ internal sealed class CapWorld
 
     private static Usd Min(Usd left, Usd right) => left < right ? left : right;
 }
-
-/// <summary>A process: what is in its memory, and its journal.</summary>
-internal sealed class Silo
-{
-    public JournalFile Journal { get; set; } = new();
-
-    public bool IsUp { get; set; } = true;
-
-    public int LimitVersion { get; set; }
-
-    public long Asked { get; set; }
-
-    public Dictionary<PeriodRows, Slice> Slices { get; } = [];
-
-    public Dictionary<PeriodRows, SentAsk> Awaited { get; } = [];
-
-    /// <summary>Ends that the journal has, and the slice does not know.</summary>
-    public Queue<Action> Untold { get; } = [];
-
-    public List<Reading> Readings { get; } = [];
-
-    public Slice SliceOf(PeriodRows period) => Slices.TryGetValue(period, out var slice) ? slice : Slices[period] = new Slice();
-
-    public void Forget()
-    {
-        IsUp = false;
-        Asked = 0;
-        Slices.Clear();
-        Awaited.Clear();
-        Untold.Clear();
-        Readings.Clear();
-    }
-}
-
-internal sealed class SentAsk(JournalFile journal, PeriodRows period, long number, LeaseAsk ask)
-{
-    public JournalFile Journal => journal;
-
-    public PeriodRows Period => period;
-
-    public long Number => number;
-
-    public LeaseAsk Ask => ask;
-
-    public Answered? Answer { get; set; }
-}
-
-internal sealed record Answered(LeaseState State, GrantOutcome Outcome, bool IsCovered);
-
-/// <summary>A row as it was read.</summary>
-internal sealed record Reading(Slice Slice, LeaseState State, long UsableUntil);

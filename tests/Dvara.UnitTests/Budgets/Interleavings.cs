@@ -35,7 +35,8 @@ internal static class Interleavings
         }
         catch (InvalidOperationException broken)
         {
-            throw new InvalidOperationException($"{broken.Message} Order of the actors: {string.Join(' ', order)}; steps done: {next.Sum()}.", broken);
+            throw new InvalidOperationException(
+                $"{broken.Message} Order of the actors: {string.Join(' ', order)}; steps done: {next.Sum()}.", broken);
         }
     }
 

@@ -17,14 +17,20 @@ public sealed class SliceRacesTests
     [InlineData(false, true)]
     [InlineData(false, false)]
     public void LostAsk_ThatArrivesAnyTime(bool firstMayLower, bool secondMayLower) =>
-        Assert.Equal(15_120, Interleavings.RunAll(() =>
+        Assert.Equal(3_360, Interleavings.RunAll(() =>
         {
             var race = new Race();
             var lost = race.World.Ask(race.Ours, race.Period, Pico(5), Pico(5), mayLower: firstMayLower);
             SentAsk? second = null;
             Reading? reading = null;
             return race.Of(
-                [() => race.World.Deliver(lost), () => race.World.Deliver(lost)],
+                [
+                    () =>
+                    {
+                        race.World.Deliver(lost);
+                        race.World.Deliver(lost);
+                    },
+                ],
                 [
                     () => second = race.World.Ask(race.Ours, race.Period, Pico(20), Pico(20), mayLower: secondMayLower),
                     () => race.World.Deliver(second!),
@@ -61,7 +67,6 @@ public sealed class SliceRacesTests
     /// <summary>A charge is in the journal, in the ledger and in the slice's knowledge at different moments.</summary>
     [Theory]
     [InlineData(10)]
-    [InlineData(60)]
     [InlineData(75)]
     [InlineData(null)]
     public void Settling_WhileItIsShippedReadAndAskedAbout(int? cost) =>
@@ -100,7 +105,10 @@ public sealed class SliceRacesTests
             Reading? first = null;
             Reading? second = null;
             return race.Of(
-                [() => race.World.Resolve(race.Period, race.Ours.Journal, call, Pico(cost)), () => race.World.Correct(race.Period, race.Ours.Journal, Pico(7))],
+                [
+                    () => race.World.Resolve(race.Period, race.Ours.Journal, call, Pico(cost)),
+                    () => race.World.Correct(race.Period, race.Ours.Journal, Pico(7)),
+                ],
                 // Read in one order, applied in the other.
                 [
                     () => first = race.World.Read(race.Ours, race.Period),
