@@ -45,7 +45,7 @@ internal static class CapEvents
     public static async Task TellDueAsync(DbTransaction transaction, Cap known, TimeWindow period, DateTimeOffset now)
     {
         if (known.Enabled && (await ReadAsync(transaction, known, period)).Due(known, refused: false) is not (false, false)
-            && await CapStore.FindInForceAsync(transaction, known.Id) is { } cap)
+            && await CapStore.LockAsync(transaction, known.Id) is { Enabled: true } cap)
         {
             await TellAsync(transaction, cap, period, refused: false, now);
         }

@@ -25,8 +25,6 @@ internal static class CapStore
 
     private const string FindSql = Columns + " WHERE id = @id AND deleted_at_ms IS NULL";
 
-    private const string InForce = " AND enabled = 1";
-
     private const string ListSql = Columns + """
          WHERE deleted_at_ms IS NULL AND (@visibleTo IS NULL OR tenant_id = @visibleTo) AND (@tenantId IS NULL OR tenant_id = @tenantId)
             AND (@apiKeyId IS NULL OR api_key_id = @apiKeyId) AND (@name IS NULL OR name = @name) AND (@enabled IS NULL OR enabled = @enabled)
@@ -71,10 +69,10 @@ internal static class CapStore
     public static Task<long> ReadGenerationAsync(DbConnection connection, DbTransaction? transaction = null) =>
         connection.QuerySingleAsync<long>(ReadGenerationSql, transaction: transaction);
 
-    /// <summary>The cap, unless it is deleted or disabled; nobody changes it before the transaction ends.</summary>
-    public static async Task<Cap?> FindInForceAsync(DbTransaction transaction, CapId id) =>
+    /// <summary>The cap, unless it is deleted; nobody changes it before the transaction ends.</summary>
+    public static async Task<Cap?> LockAsync(DbTransaction transaction, CapId id) =>
         (await transaction.Connection!.QuerySingleOrDefaultAsync<Row>(
-            transaction.Connection is NpgsqlConnection ? FindSql + InForce + " FOR SHARE" : FindSql + InForce, new { id }, transaction))?.ToCap();
+            transaction.Connection is NpgsqlConnection ? FindSql + " FOR SHARE" : FindSql, new { id }, transaction))?.ToCap();
 
     private sealed class Row
     {

@@ -79,12 +79,12 @@ internal sealed class LeaseWatch(
         lease.OnChange();
         await NoteUseAsync(lease, stoppingToken);
         lease.MeasureRate(elapsed);
-        if (lease.Period.From > now || lease.Period.To <= now || !cap.Enabled)
+        if (!lease.Period.Contains(now))
         {
             return;
         }
 
-        var isIdle = Ticks.Since(lease.LastHeld) > IdleAfter;
+        var isIdle = !cap.Enabled || Ticks.Since(lease.LastHeld) > IdleAfter;
         // By the row: what an ask gave up whose answer was lost is free here no more, and missed elsewhere.
         if (row.State.Granted > lease.Slice.Used && (isIdle || row.ShortAt > now - ShortFor))
         {

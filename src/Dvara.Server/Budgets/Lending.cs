@@ -21,10 +21,11 @@ internal sealed class Lending(Database database, TimeProvider clock)
         foreach (var id in inOrder.Select(i => questions[i].Key.Cap).Distinct())
         {
             // Shared, so that the limit stays in force until the grant is committed.
-            caps[id] = await CapStore.FindInForceAsync(transaction, id);
+            caps[id] = await CapStore.LockAsync(transaction, id);
         }
 
-        inOrder.RemoveAll(i => caps[questions[i].Key.Cap] is null);
+        // A disabled cap grants nothing, and takes back.
+        inOrder.RemoveAll(i => caps[questions[i].Key.Cap] is not { } cap || (!cap.Enabled && questions[i].Need > 0));
         var baselines = new Dictionary<(CapId, DateTimeOffset), Usd>();
         foreach (var question in inOrder.Select(i => questions[i]).DistinctBy(question => (question.Key.Cap, question.Start)))
         {
@@ -40,7 +41,7 @@ internal sealed class Lending(Database database, TimeProvider clock)
             answers[i] = await GrantAsync(transaction, questions[i], cap, baselines[(cap.Id, questions[i].Start)], now);
         }
 
-        foreach (var question in inOrder.Where(i => answers[i].Outcome == GrantOutcome.Exhausted).Select(i => questions[i]).DistinctBy(question => (question.Cap, question.Start)))
+        foreach (var question in inOrder.Where(i => answers[i].Outcome == GrantOutcome.Exhausted && caps[questions[i].Key.Cap]!.Enabled).Select(i => questions[i]).DistinctBy(question => (question.Cap, question.Start)))
         {
             await CapEvents.TellAsync(transaction, caps[question.Key.Cap]!, question.Period, refused: true, now);
         }

@@ -52,9 +52,10 @@ internal static class Commands
         {
             await app.StartAsync();
         }
-        catch (OperationCanceledException) when (app.Lifetime.ApplicationStopping.IsCancellationRequested)
+        catch (Exception exception) when (
+            exception is OperationCanceledException or OrleansException && app.Lifetime.ApplicationStopping.IsCancellationRequested)
         {
-            // Told to stop before it was ready.
+            // Told to stop before it was ready, perhaps while it waited for a silo.
             await StopStartedAsync(app);
             return;
         }

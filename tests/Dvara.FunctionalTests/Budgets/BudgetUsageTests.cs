@@ -121,12 +121,12 @@ public sealed class BudgetUsageTests : IAsyncLifetime
 
         Assert.Equal(
             """
-            {"limitUsd":10,"spentUsd":3.5,"heldUsd":1.75,"exposureUsd":1,"overrunUsd":0,"overrun":{"aboveBoundUsd":0,"lateUsd":0,"correctionUsd":0,"limitLoweredUsd":0},"remainingUsd":3.75,"usedPct":35,"state":"OK","periodStart":"2026-05-01T00:00:00Z","resetsAt":"2026-06-01T00:00:00Z","requestCount":4,"blockedCount":5}
+            {"limitUsd":10,"spentUsd":3.5,"heldUsd":1.75,"exposureUsd":1,"overrunUsd":0,"overrun":{"aboveBoundUsd":0,"lateUsd":0,"correctionUsd":0,"limitLoweredUsd":0},"overrunBoundUsd":0,"remainingUsd":3.75,"usedPct":35,"state":"OK","periodStart":"2026-05-01T00:00:00Z","resetsAt":"2026-06-01T00:00:00Z","requestCount":4,"blockedCount":5}
             """,
             usage.GetRawText());
         Assert.Equal(
             """
-            {"limitUsd":2.25,"spentUsd":3.5,"heldUsd":1.75,"exposureUsd":1,"overrunUsd":1.25,"overrun":{"aboveBoundUsd":0.25,"lateUsd":0,"correctionUsd":0,"limitLoweredUsd":1},"remainingUsd":0,"usedPct":155.56,"state":"HARD","periodStart":"2026-05-01T00:00:00Z","resetsAt":"2026-06-01T00:00:00Z","requestCount":4,"blockedCount":5}
+            {"limitUsd":2.25,"spentUsd":3.5,"heldUsd":1.75,"exposureUsd":1,"overrunUsd":1.25,"overrun":{"aboveBoundUsd":0.25,"lateUsd":0,"correctionUsd":0,"limitLoweredUsd":1},"overrunBoundUsd":0,"remainingUsd":0,"usedPct":155.56,"state":"HARD","periodStart":"2026-05-01T00:00:00Z","resetsAt":"2026-06-01T00:00:00Z","requestCount":4,"blockedCount":5}
             """,
             over.GetRawText());
     }
@@ -187,7 +187,8 @@ public sealed class BudgetUsageTests : IAsyncLifetime
             // HARD was told of a refusal: neither its threshold nor the spend has moved.
             ("SOFT,HARD", 8.5m, """{"softLimitPct":null}""", (1, 0)),
             ("SOFT,HARD", 8.5m, """{"name":"renamed","enabled":false}""", (0, 0)),
-            ("SOFT,HARD", 8.5m, """{"limitUsd":9}""", (0, 1)),
+            // Lowered, it puts nothing below it that was above.
+            ("SOFT,HARD", 8.5m, """{"limitUsd":9}""", (0, 0)),
             ("", 8.5m, """{"limitUsd":100}""", (0, 0)),
         ];
         foreach (var (told, spent, patch, arms) in table)

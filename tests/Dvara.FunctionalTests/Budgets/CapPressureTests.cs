@@ -96,6 +96,35 @@ public sealed class CapPressureTests(ITestOutputHelper output) : IAsyncLifetime
         Assert.All(ended.Where(e => e.Status == HttpStatusCode.PaymentRequired), e => Assert.True((bool)e.Body["error"]!["budget"]!["retryable"]!));
     }
 
+    /// <summary>Two caps, one of them with room: a call waits for the other's running call, and is admitted when that has ended.</summary>
+    [Fact]
+    public async Task Call_ThatOneOfTwoCapsHasNoRoomFor_WaitsUntilItHas()
+    {
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var goOn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _upstream.Answer = async (httpContext, call) =>
+        {
+            asked.TrySetResult();
+            await goOn.Task;
+            await AnswerAsync(httpContext, call, TimeSpan.Zero);
+        };
+        await TenantBudgetAsync(1, new() { ["holdWaitMs"] = 60_000 });
+        await TenantBudgetAsync(0.06m, new() { ["holdWaitMs"] = 60_000, ["apiKeyId"] = _tenant.KeyId });
+        var first = CallAsync(maxTokens: 1000);
+        await asked.Task;
+
+        var second = CallAsync(maxTokens: 1000);
+        // Long enough for several looks of a call that waits.
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(300));
+        var early = await Task.WhenAny(second, timer.WaitForNextTickAsync().AsTask());
+        var atTheProvider = _upstream.Calls.Count;
+        goOn.SetResult();
+
+        Assert.NotSame(second, early);
+        Assert.Equal(1, atTheProvider);
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.OK), ((await first).Status, (await second).Status));
+    }
+
     [Fact]
     public async Task DearModel_WithoutALimit_SpendsNearlyTheWholeCap_OneAfterTheOther()
     {

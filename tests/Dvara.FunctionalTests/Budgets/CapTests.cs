@@ -188,6 +188,84 @@ public sealed class CapTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Shortfall_ClampsOrRefuses_AsTheBudgetSays()
+    {
+        const string Unlimited = """{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}]}""";
+        var budget = await TenantBudgetAsync(0.01m, new() { ["onShortfall"] = "REFUSE" });
+
+        var refused = await CallAsync(Unlimited);
+        await _node.Admin.ChangeBudgetAsync(budget, new() { ["onShortfall"] = "CLAMP" });
+        var clamped = await CallAsync(Unlimited);
+        await _node.Admin.ChangeBudgetAsync(budget, new() { ["assumedMaxOutputTokens"] = 300 });
+        var assumed = await CallAsync(Unlimited);
+
+        Assert.Equal(HttpStatusCode.PaymentRequired, refused.Status);
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.OK), (clamped.Status, assumed.Status));
+        Assert.InRange(int.Parse(clamped.Headers["X-Dvara-Max-Output-Tokens"], System.Globalization.CultureInfo.InvariantCulture), 900, 1000);
+        Assert.Equal("300", assumed.Headers["X-Dvara-Max-Output-Tokens"]);
+    }
+
+    [Fact]
+    public async Task LimitOfTheClient_IsHeldWhole_WhateverTheModelIsSaidToBeAbleTo()
+    {
+        using var priced = await _node.Admin.PostAsJsonAsync(
+            "/v1/admin/pricing", new { provider = "mock", model = "small", inputPerMillionUsd = 1, outputPerMillionUsd = 10, maxOutputTokens = 100 });
+        priced.EnsureSuccessStatusCode();
+        await TenantBudgetAsync(0.01m);
+
+        var (status, _, _) = await CallAsync("""{"model":"mock/small","max_tokens":5000,"messages":[{"role":"user","content":"Hi"}]}""");
+
+        Assert.Equal(HttpStatusCode.PaymentRequired, status);
+    }
+
+    [Fact]
+    public async Task DisabledBudget_CountsOn_HoldsNothing_AndRefusesNobody()
+    {
+        var budget = await TenantBudgetAsync(2 * Cost);
+        await CallAsync();
+        await _node.Admin.ChangeBudgetAsync(budget, new() { ["enabled"] = false });
+
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Equal(HttpStatusCode.OK, (await CallAsync()).Status);
+        }
+
+        var usage = await _node.Admin.UsageAsync(budget);
+        Assert.Equal((4 * Cost, 2 * Cost, "HARD"), ((decimal)usage["spentUsd"]!, (decimal)usage["overrunUsd"]!, (string?)usage["state"]));
+        Assert.Empty(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
+        await _node.Admin.ChangeBudgetAsync(budget, new() { ["enabled"] = true });
+        Assert.Equal(HttpStatusCode.PaymentRequired, (await CallAsync()).Status);
+        Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
+    }
+
+    [Fact]
+    public async Task NewBudget_AboveItsThresholdAlready_TellsAtOnce()
+    {
+        for (var i = 0; i < 9; i++)
+        {
+            await CallAsync();
+        }
+
+        await TenantBudgetAsync(10 * Cost);
+
+        Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_SOFT"));
+        Assert.Empty(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
+    }
+
+    [Fact]
+    public async Task Refusal_Is429_WhereTheOperatorSaysSo()
+    {
+        await using var node = await GatewayEnvironment.StartAsync(new Dictionary<string, string?> { ["Dvara:Budgets:RefusalStatus"] = "429" });
+        using var tenant = await TestTenant.CreateAsync(node);
+        await node.Admin.MakeBudgetAsync(0, new() { ["tenantId"] = tenant.Id });
+
+        using var refused = await tenant.PostAsync("/v1/chat/completions", Call);
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
+        Assert.Equal("BUDGET_CAP_HARD", (string?)(await refused.Content.ReadFromJsonAsync<JsonNode>())!["error"]!["code"]);
+    }
+
+    [Fact]
     public async Task UnpricedModel_UnderACap_HoldsTheDearestPriceOfItsProvider_AndStaysExposed()
     {
         var budget = await TenantBudgetAsync(0.02m);
