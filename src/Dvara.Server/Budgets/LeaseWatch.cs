@@ -12,7 +12,7 @@ namespace Dvara.Server.Budgets;
 /// </summary>
 internal sealed class LeaseWatch(
     Database database, Journal journal, CapBookState caps, CapLeases leases, LeaseAsker asker, TimeProvider clock, ILogger<LeaseWatch> logger)
-    : PeriodicService(TimeSpan.FromMilliseconds(500), "The leases of caps could not be read; what is granted can be used for a minute, and no more is given back.", logger)
+    : PeriodicService(TimeSpan.FromMilliseconds(500), "The leases of caps could not be read; what is granted can be used for 45 s, and no more is given back.", logger)
 {
     /// <summary>A slice that nothing was held from for so long is given back.</summary>
     private static readonly TimeSpan IdleAfter = TimeSpan.FromSeconds(5);
