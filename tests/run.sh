@@ -42,6 +42,7 @@ for slice in AdminTokens ApiKeys Budgets Chargeback Costs Metering Pricing Tenan
 done
 
 passed=0 failed=0
+failures=$(mktemp)
 for suite in ${suites[*]/#postgres/postgres_unit postgres_functional}; do
   unset -n what
   declare -n what=$suite
@@ -54,7 +55,12 @@ for suite in ${suites[*]/#postgres/postgres_unit postgres_functional}; do
   skipped=$(sed -nE 's/.*Skipped: ([0-9]+).*/\1/p' <<<"$summary")
   not_run=$(sed -nE 's/.*Not Run: ([0-9]+).*/\1/p' <<<"$summary")
   # A suite that did not come to its summary crashed: that is a failure, whatever it printed before.
-  if [ -z "$total" ]; then total=1 bad=1 skipped=0 not_run=0; fi
+  if [ -z "$total" ]; then
+    total=1 bad=1 skipped=0 not_run=0
+    { echo "$suite crashed:"; tail -n 30 "$log" | cut -c 1-300; } >>"$failures"
+  fi
+  # Said once more at the end, where it is not lost among what the nodes under test log.
+  grep -A 12 -E '\[FAIL\]|\[SKIP\]' "$log" | cut -c 1-300 >>"$failures"
   # A missing prerequisite must not pass as green here.
   bad=$((bad + skipped))
   # What is not run is no test (Cluster/DoomedSilo).
@@ -62,5 +68,7 @@ for suite in ${suites[*]/#postgres/postgres_unit postgres_functional}; do
   rm -f "$log"
 done
 
+cat "$failures"
+rm -f "$failures"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
