@@ -38,6 +38,12 @@ public sealed record RequestFacts
     /// <summary>Images, sounds and files among the input.</summary>
     public int MediaParts { get; init; }
 
+    /// <summary>
+    /// Bytes of <c>prediction</c>. What of it the answer does not use is billed as output, beyond any output limit
+    /// (https://platform.openai.com/docs/guides/predicted-outputs).
+    /// </summary>
+    public int PredictionBytes { get; init; }
+
     /// <summary>Where the body must change before it goes upstream.</summary>
     public required BodyPlan Plan { get; init; }
 

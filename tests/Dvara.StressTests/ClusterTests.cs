@@ -59,7 +59,7 @@ public sealed class ClusterTests(ITestOutputHelper output)
                 await drill.CutListenAsync();
             }
 
-            await Task.WhenAll(Enumerable.Range(0, 4).Select(i => i % 2 == 0 ? drill.RevokeAsync() : drill.PriceAsync()));
+            await Task.WhenAll(Enumerable.Range(trial, 4).Select(drill.RunAsync));
         }
 
         var delays = drill.Delays.Order().ToList();

@@ -19,8 +19,16 @@ public sealed class SpreadDrill(TestCluster cluster)
     /// <summary>From the answer that acknowledged the change to the first call on each other silo that follows it.</summary>
     public IReadOnlyList<TimeSpan> Delays => [.. _delays];
 
+    /// <summary>One trial; the kinds of change take turns.</summary>
+    public Task RunAsync(int trial) => (trial % 3) switch
+    {
+        0 => RevokeAsync(),
+        1 => PriceAsync(),
+        _ => LowerAsync(),
+    };
+
     /// <summary>A key is used everywhere and then revoked on one silo.</summary>
-    public async Task RevokeAsync()
+    private async Task RevokeAsync()
     {
         var (tenant, made) = await NewKeyAsync();
         var key = (string)made["key"]!;
@@ -38,7 +46,7 @@ public sealed class SpreadDrill(TestCluster cluster)
     }
 
     /// <summary>A model gets its first price on one silo.</summary>
-    public async Task PriceAsync()
+    private async Task PriceAsync()
     {
         var (_, made) = await NewKeyAsync();
         var model = $"model-{Guid.NewGuid():N}";
@@ -46,6 +54,16 @@ public sealed class SpreadDrill(TestCluster cluster)
             "/v1/admin/pricing", new { provider = "mock", model, inputPerMillionUsd = 1, outputPerMillionUsd = 2 });
         priced.EnsureSuccessStatusCode();
         await AwaitEverywhereAsync(async node => await CostAsync(node, (string)made["key"]!, $"mock/{model}") > 0);
+    }
+
+    /// <summary>A limit is lowered on one silo, while all of them have money of it.</summary>
+    private async Task LowerAsync()
+    {
+        var (tenant, made) = await NewKeyAsync();
+        var budget = await cluster.Nodes[0].Admin.MakeBudgetAsync(1_000, new() { ["tenantId"] = tenant });
+        await Task.WhenAll(cluster.Nodes.Select(node => AwaitAsync(async () => await RemainingAsync(node, (string)made["key"]!) is not null)));
+        await cluster.Nodes[0].Admin.ChangeBudgetAsync(budget, new() { ["limitUsd"] = 0.000001m });
+        await AwaitEverywhereAsync(async node => await CallAsync(node, (string)made["key"]!, "mock/gpt-4o") == HttpStatusCode.PaymentRequired);
     }
 
     /// <summary>Ends the connections on which changes are heard, so that polling alone must do until they are back.</summary>
@@ -58,25 +76,25 @@ public sealed class SpreadDrill(TestCluster cluster)
         await command.ExecuteNonQueryAsync();
     }
 
-    private async Task AwaitEverywhereAsync(Func<GatewayEnvironment, Task<bool>> acts)
+    private async Task AwaitEverywhereAsync(Func<GatewayEnvironment, Task<bool>> acts) =>
+        await Task.WhenAll(cluster.Nodes.Skip(1).Select(async node => _delays.Add(await AwaitAsync(() => acts(node)))));
+
+    /// <returns>When the call that saw it was asked: its own duration is not the change's.</returns>
+    private static async Task<TimeSpan> AwaitAsync(Func<Task<bool>> acts)
     {
         var clock = Stopwatch.StartNew();
-        await Task.WhenAll(cluster.Nodes.Skip(1).Select(async node =>
+        TimeSpan asked;
+        do
         {
-            TimeSpan asked;
-            do
+            asked = clock.Elapsed;
+            if (asked > Patience)
             {
-                asked = clock.Elapsed;
-                if (asked > Patience)
-                {
-                    throw new TimeoutException("The change did not act.");
-                }
+                throw new TimeoutException("The change did not act.");
             }
-            while (!await acts(node));
+        }
+        while (!await acts());
 
-            // What the call that saw it was asked with: its own duration is not the change's.
-            _delays.Add(asked);
-        }));
+        return asked;
     }
 
     private async Task<(string Tenant, JsonNode Key)> NewKeyAsync()
@@ -96,6 +114,14 @@ public sealed class SpreadDrill(TestCluster cluster)
     {
         using var answer = await SendAsync(node, key, model);
         return answer.StatusCode;
+    }
+
+    /// <returns>Null: the silo does not know the budget yet.</returns>
+    private static async Task<string?> RemainingAsync(GatewayEnvironment node, string key)
+    {
+        using var answer = await SendAsync(node, key, "mock/gpt-4o");
+        answer.EnsureSuccessStatusCode();
+        return answer.Headers.TryGetValues("X-Budget-Remaining-Usd", out var remaining) ? remaining.Single() : null;
     }
 
     private static async Task<decimal> CostAsync(GatewayEnvironment node, string key, string model)

@@ -14,12 +14,14 @@ public readonly record struct AttemptBound(Usd Fixed, long OutputRate, long Choi
     /// <param name="price">Rates of the model, or the dearest of its provider.</param>
     /// <param name="inputTokens">At most so many are sent.</param>
     /// <param name="choices">Answers.</param>
-    public static AttemptBound Of(Price price, long inputTokens, long choices)
+    /// <param name="extraOutputTokens">Output tokens of each answer that no limit bounds.</param>
+    public static AttemptBound Of(Price price, long inputTokens, long choices, long extraOutputTokens = 0)
     {
+        var outputRate = Math.Max(price.OutputRate, price.ReasoningRate ?? 0);
         var inputRate = Math.Max(price.InputRate, Math.Max(price.CachedInputRate ?? 0, price.CacheWriteRate ?? 0));
         return new(
-            new Usd((Int128)inputTokens * inputRate) + (price.PerRequest ?? Usd.Zero),
-            Math.Max(price.OutputRate, price.ReasoningRate ?? 0),
+            new Usd(((Int128)inputTokens * inputRate) + ((Int128)extraOutputTokens * outputRate * choices)) + (price.PerRequest ?? Usd.Zero),
+            outputRate,
             choices);
     }
 

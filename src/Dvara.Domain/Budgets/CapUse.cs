@@ -43,6 +43,16 @@ public sealed record LeaseUse
 
     public Usd Corrected { get; init; }
 
+    /// <summary>Settled out of holds that the grant does not cover any more: it was written off while they ran.</summary>
+    public Usd AfterWriteOff
+    {
+        get
+        {
+            var covered = Granted + AboveBound + Late + Corrected;
+            return Settled > covered ? Settled - covered : Usd.Zero;
+        }
+    }
+
     /// <summary>What running attempts can cost beyond their holds.</summary>
     public Usd Beyond { get; init; }
 
@@ -91,7 +101,11 @@ public sealed record CapUse
             Held = held,
             Exposure = exposure,
             Overrun = Overrun.Explain(
-                spent, cap.Limit, Sum(leases, lease => lease.AboveBound), Sum(leases, lease => lease.Late), Sum(leases, lease => lease.Corrected)),
+                spent,
+                cap.Limit,
+                Sum(leases, lease => lease.AboveBound),
+                Sum(leases, lease => lease.Late + lease.AfterWriteOff),
+                Sum(leases, lease => lease.Corrected)),
             OverrunBound = Sum(leases, lease => lease.Beyond),
             Remaining = NotNegative(cap.Limit - spent - held - exposure),
             State = period.HardTold || spent >= cap.Limit ? CapState.Hard

@@ -1,9 +1,15 @@
 namespace Dvara.Domain.Budgets;
 
 /// <summary>What a cap's spend exceeds its limit by, with its causes. None is negative, and they add up to it exactly.</summary>
-/// <param name="AboveBound">Providers billed more than the most that the calls could cost by what they asked for.</param>
-/// <param name="Late">Charges of calls that were dispatched without a hold, before every silo knew the cap.</param>
-/// <param name="Corrected">Revisions of charges that had been settled for less.</param>
+/// <param name="AboveBound">
+/// Billed above what was held: by providers above the most that the calls could cost by what they asked for, or, under an elastic cap, above
+/// what such calls usually cost.
+/// </param>
+/// <param name="Late">
+/// Charged without a hold in force: calls of before every silo knew the cap, or of while it was disabled, and calls of a journal whose part had
+/// been written off by then.
+/// </param>
+/// <param name="Corrected">Revisions of charges that had been settled for less, beyond what was still held for them.</param>
 /// <param name="LimitLowered">The limit was set below what had been spent, or held, by then.</param>
 public readonly record struct Overrun(Usd AboveBound, Usd Late, Usd Corrected, Usd LimitLowered)
 {
@@ -14,7 +20,7 @@ public readonly record struct Overrun(Usd AboveBound, Usd Late, Usd Corrected, U
     /// <param name="limit">In force.</param>
     /// <param name="aboveBound">Billed above holds, in the period.</param>
     /// <param name="late">Charged without a hold, in the period.</param>
-    /// <param name="corrected">Signed sum of revisions; a credit explains nothing.</param>
+    /// <param name="corrected">Signed sum of revisions, but for what was held for them; a credit explains nothing.</param>
     public static Overrun Explain(Usd spent, Usd limit, Usd aboveBound, Usd late, Usd corrected)
     {
         var rest = Int128.Max(0, spent.PicoUsd - limit.PicoUsd);

@@ -24,6 +24,7 @@ internal ref struct RequestScan(ReadOnlySpan<byte> body, Endpoint endpoint) : ID
     private bool _wantsUsage;
     private bool _hasInput;
     private long _choices = 1;
+    private int _predictionBytes;
     private long? _outputLimit;
     private Range _modelRange;
     private Range? _streamOptions;
@@ -133,6 +134,11 @@ internal ref struct RequestScan(ReadOnlySpan<byte> body, Endpoint endpoint) : ID
             return _json.Next() && ReadOutputLimit("max_completion_tokens", ref _maxCompletionTokens);
         }
 
+        if (endpoint == Endpoint.ChatCompletions && _json.Is("prediction"u8))
+        {
+            return _json.Next() && ReadPrediction();
+        }
+
         return _json.Is("n"u8) ? _json.Next() && ReadChoices("n")
             : endpoint == Endpoint.Completions && _json.Is("best_of"u8) ? _json.Next() && ReadChoices("best_of")
             : Pass();
@@ -229,6 +235,14 @@ internal ref struct RequestScan(ReadOnlySpan<byte> body, Endpoint endpoint) : ID
         return read;
     }
 
+    private bool ReadPrediction()
+    {
+        var start = _json.Start;
+        var read = _json.Skip();
+        _predictionBytes = _json.End - start;
+        return read;
+    }
+
     private bool ReadCount(string param, long most, out long? count)
     {
         count = null;
@@ -273,6 +287,7 @@ internal ref struct RequestScan(ReadOnlySpan<byte> body, Endpoint endpoint) : ID
         Mock = _metadata.Mock,
         InputTextBytes = _input.Bytes,
         MediaParts = _input.MediaParts,
+        PredictionBytes = _predictionBytes,
         Plan = new BodyPlan
         {
             Model = _modelRange,

@@ -148,6 +148,7 @@ internal sealed class BudgetGate(
         var isTight = request.Tighter is null;
         var overtaken = 0;
         CapLease[] matching = [];
+        CapLease? queue = null;
         try
         {
             while (true)
@@ -206,11 +207,13 @@ internal sealed class BudgetGate(
                 }
 
                 var waited = Ticks.Since(started).TotalMilliseconds;
-                if (refusal == HoldRefusal.Exhausted || waited >= obstacle.Cap.HoldWaitMs || obstacle.Waiting > options.WaitingMax)
+                if (refusal == HoldRefusal.Exhausted || waited >= obstacle.Cap.HoldWaitMs || (queue is null && !obstacle.TryQueue(options.WaitingMax)))
                 {
                     obstacle.OnRefused();
                     return HoldDecision.Refuse(refusal!.Value, obstacle);
                 }
+
+                queue ??= obstacle;
 
                 await Task.WhenAny(change, Task.Delay(LookAgain, TimeProvider.System, cancellationToken));
                 cancellationToken.ThrowIfCancellationRequested();
@@ -219,6 +222,7 @@ internal sealed class BudgetGate(
         finally
         {
             WaitFor([], matching);
+            queue?.LeaveQueue();
         }
     }
 
@@ -282,7 +286,13 @@ internal sealed class BudgetGate(
             return HoldRefusal.Unavailable;
         }
 
-        if (!answer.IsInForce || answer.Outcome == GrantOutcome.Granted || least < asked)
+        if (!answer.IsInForce)
+        {
+            // Deleted or disabled, which this silo will know within half a second: then nothing is asked of it any more.
+            return HoldRefusal.Held;
+        }
+
+        if (answer.Outcome == GrantOutcome.Granted || least < asked)
         {
             // Nothing stands in the way, or nothing that concerns this call: it looks again.
             return null;

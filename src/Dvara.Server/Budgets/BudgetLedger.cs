@@ -28,8 +28,19 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
         var tally = new Tally(book);
         foreach (var charge in inserted)
         {
-            var owner = charge.Charge.Revision == 0 ? journal : await LeaseStore.FindOwnerAsync(transaction, charge.Charge.Intent.AttemptId) ?? journal;
-            tally.Add(charge, owner);
+            if (charge.Charge.Revision == 0)
+            {
+                tally.Add(charge, journal);
+                continue;
+            }
+
+            var attempt = charge.Charge.Intent.AttemptId;
+            var owner = await LeaseStore.FindOwnerAsync(transaction, attempt) ?? journal;
+            // A ledger that is fed again may get an attempt and its resolution at once.
+            IReadOnlyList<CapHold> ended = StaysExposed(charge.Charge.State) ? []
+                : tally.EndExposures(attempt) is { Count: > 0 } ofBatch ? ofBatch
+                : await LeaseStore.EndExposuresAsync(transaction, attempt);
+            tally.Add(charge, owner, ended);
         }
 
         if (tally.Charged.Count == 0)
@@ -39,17 +50,10 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
 
         await LeaseStore.ChargeAsync(transaction, [.. tally.Charged.Select(entry => (entry.Key, entry.Value.Period.To, entry.Value.Sums))]);
         await LeaseStore.ExposeAsync(transaction, tally.Exposed);
-        // Behind it: a ledger that is fed again may get an attempt and its resolution at once.
-        foreach (var charge in inserted.Where(charge => charge.Charge.Revision > 0 && !StaysExposed(charge.Charge.State)))
-        {
-            await LeaseStore.EndExposuresAsync(transaction, charge.Charge.Intent.AttemptId);
-        }
-
-        // In one order, so that two batches that tell of the same caps do not wait for each other.
-        foreach (var (key, (period, _)) in tally.Charged.DistinctBy(entry => (entry.Key.Cap, entry.Key.Start)).OrderBy(entry => entry.Key.Cap.Value))
-        {
-            await CapEvents.TellDueAsync(transaction, book.Find(key.Cap)!, period, clock.GetUtcNow());
-        }
+        await CapEvents.TellDueAsync(
+            transaction,
+            [.. tally.Charged.DistinctBy(entry => (entry.Key.Cap, entry.Key.Start)).Select(entry => (book.Find(entry.Key.Cap)!, entry.Value.Period))],
+            clock.GetUtcNow());
     }
 
     /// <summary>Nothing of the journal runs any more: what it has not used goes back.</summary>
@@ -83,7 +87,18 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
 
         public List<(AttemptId Attempt, LeaseKey Key, long PicoUsd)> Exposed { get; } = [];
 
-        public void Add(in InsertedCharge inserted, JournalId owner)
+        /// <summary>Takes an attempt's exposures back that this very batch has brought.</summary>
+        public List<CapHold> EndExposures(AttemptId attempt)
+        {
+            List<CapHold> ended = [.. Exposed.Where(exposed => exposed.Attempt == attempt).Select(exposed => new CapHold(exposed.Key.Cap, exposed.PicoUsd))];
+            Exposed.RemoveAll(exposed => exposed.Attempt == attempt);
+            return ended;
+        }
+
+        /// <param name="inserted">A charge.</param>
+        /// <param name="owner">The journal that made its attempt.</param>
+        /// <param name="ended">What was still held for the attempt until this revision.</param>
+        public void Add(in InsertedCharge inserted, JournalId owner, IReadOnlyList<CapHold>? ended = null)
         {
             var charge = inserted.Charge;
             var at = charge.Intent.AttemptId.IntentTime;
@@ -100,8 +115,8 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
 
                 var key = new LeaseKey(cap.Id, period.From, owner);
                 Charged.TryGetValue(key, out var before);
-                Charged[key] = (period, before.Sums + SumsOf(inserted, HoldOf(charge, cap)));
-                if (charge.Revision == 0 && StaysExposed(charge.State) && HoldOf(charge, cap) is { } hold)
+                Charged[key] = (period, before.Sums + (charge.Revision > 0 ? SumsOfRevision(inserted, HoldOf(ended, cap)) : SumsOf(inserted, HoldOf(charge.Intent.Holds, cap))));
+                if (charge.Revision == 0 && StaysExposed(charge.State) && HoldOf(charge.Intent.Holds, cap) is { } hold)
                 {
                     Exposed.Add((charge.Intent.AttemptId, key, hold));
                 }
@@ -111,19 +126,21 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
         private static LeaseSums SumsOf(in InsertedCharge inserted, long? hold)
         {
             var cost = inserted.Charge.Cost.Total;
-            if (inserted.Charge.Revision > 0)
-            {
-                return new(cost, default, default, cost, inserted.Requests);
-            }
-
             return hold is { } held
                 ? new(cost, cost > Usd.FromPico(held) ? cost - Usd.FromPico(held) : default, default, default, inserted.Requests)
                 : new(cost, default, cost, default, inserted.Requests);
         }
 
-        private static long? HoldOf(Charge charge, Cap cap)
+        private static LeaseSums SumsOfRevision(in InsertedCharge inserted, long? ended)
         {
-            foreach (var hold in charge.Intent.Holds ?? [])
+            var cost = inserted.Charge.Cost.Total;
+            var corrected = ended is not { } held ? cost : cost > Usd.FromPico(held) ? cost - Usd.FromPico(held) : default;
+            return new(cost, default, default, corrected, inserted.Requests);
+        }
+
+        private static long? HoldOf(IReadOnlyList<CapHold>? holds, Cap cap)
+        {
+            foreach (var hold in holds ?? [])
             {
                 if (hold.Cap == cap.Id)
                 {

@@ -6,6 +6,7 @@ using Dvara.Domain.Time;
 using Dvara.Server.Audit;
 using Dvara.Server.Hosting;
 using Dvara.Server.Storage;
+using Npgsql;
 
 namespace Dvara.Server.Budgets;
 
@@ -15,16 +16,21 @@ namespace Dvara.Server.Budgets;
 /// </summary>
 internal static class CapEvents
 {
-    private const string ReadStandingSql = """
-        SELECT p.soft_arm AS softArm, p.hard_arm AS hardArm, p.baseline_pico_usd AS baseline,
+    private const string Standings = """
+        SELECT p.cap_id AS cap, p.start_ms AS start, p.soft_arm AS softArm, p.hard_arm AS hardArm, p.baseline_pico_usd AS baseline,
             coalesce((SELECT sum(l.settled_pico_usd) FROM leases l WHERE l.cap_id = p.cap_id AND l.start_ms = p.start_ms), 0) AS settled,
             (SELECT count(*) FROM cap_events e
                 WHERE e.cap_id = p.cap_id AND e.start_ms = p.start_ms AND e.threshold = 'SOFT' AND e.arm = p.soft_arm) AS softTold,
             (SELECT count(*) FROM cap_events e
-                WHERE e.cap_id = p.cap_id AND e.start_ms = p.start_ms AND e.threshold = 'HARD' AND e.arm = p.hard_arm) AS hardTold,
-            (SELECT t.name FROM tenants t WHERE t.id = @tenant) AS tenantName
-        FROM cap_periods p WHERE p.cap_id = @cap AND p.start_ms = @start
+                WHERE e.cap_id = p.cap_id AND e.start_ms = p.start_ms AND e.threshold = 'HARD' AND e.arm = p.hard_arm) AS hardTold
+        FROM cap_periods p
         """;
+
+    private const string ReadStandingSql = Standings + " WHERE p.cap_id = @cap AND p.start_ms = @start";
+
+    private const string ReadStandingsSql = Standings + " JOIN unnest(@caps, @starts) AS asked (cap_id, start_ms) ON p.cap_id = asked.cap_id AND p.start_ms = asked.start_ms";
+
+    private const string TenantNameSql = "SELECT name FROM tenants WHERE id = @tenant";
 
     private static readonly BulkInsert Events = new(
         "cap_events",
@@ -37,17 +43,21 @@ internal static class CapEvents
         [("id", BulkType.Id), ("type", BulkType.Text), ("tenant_id", BulkType.Id), ("payload", BulkType.Text), ("created_ms", BulkType.Number)],
         "(id) DO NOTHING");
 
-    /// <summary>As <see cref="TellAsync"/>, by a cap that may have been changed since it was read: where something is due it is read again.</summary>
+    /// <summary>As <see cref="TellAsync"/>, of caps that may have been changed since they were read: where something is due they are read again.</summary>
     /// <param name="transaction">The one that charged.</param>
-    /// <param name="known">The cap as the caller knows it.</param>
-    /// <param name="period">Its period.</param>
+    /// <param name="charged">Caps as the caller knows them, each with its period.</param>
     /// <param name="now">Now.</param>
-    public static async Task TellDueAsync(DbTransaction transaction, Cap known, TimeWindow period, DateTimeOffset now)
+    public static async Task TellDueAsync(DbTransaction transaction, IReadOnlyCollection<(Cap Known, TimeWindow Period)> charged, DateTimeOffset now)
     {
-        if (known.Enabled && (await ReadAsync(transaction, known, period)).Due(known, refused: false) is not (false, false)
-            && await CapStore.LockAsync(transaction, known.Id) is { Enabled: true } cap)
+        var enabled = charged.Where(one => one.Known.Enabled).ToDictionary(one => (one.Known.Id, one.Period.From));
+        // In one order, so that two batches that tell of the same caps do not wait for each other.
+        foreach (var standing in (await ReadAsync(transaction, [.. enabled.Keys])).OrderBy(standing => standing.Cap.Value))
         {
-            await TellAsync(transaction, cap, period, refused: false, now);
+            var (known, period) = enabled[(standing.Cap, standing.Start)];
+            if (standing.Due(known, refused: false) is not (false, false) && await CapStore.LockAsync(transaction, known.Id) is { Enabled: true } cap)
+            {
+                await TellAsync(transaction, cap, period, refused: false, now);
+            }
         }
     }
 
@@ -59,8 +69,14 @@ internal static class CapEvents
     /// <param name="now">Now.</param>
     public static async Task TellAsync(DbTransaction transaction, Cap cap, TimeWindow period, bool refused, DateTimeOffset now)
     {
-        var standing = await ReadAsync(transaction, cap, period);
+        var standing = (await ReadAsync(transaction, [(cap.Id, period.From)]))[0];
         var (soft, hard) = standing.Due(cap, refused);
+        if (!soft && !hard)
+        {
+            return;
+        }
+
+        var tenantName = await transaction.Connection!.QuerySingleOrDefaultAsync<string>(TenantNameSql, new { tenant = cap.TenantId }, transaction);
         if (soft)
         {
             await TellAsync(AuditTypes.BudgetCapSoft, "SOFT", standing.SoftArm);
@@ -78,7 +94,7 @@ internal static class CapEvents
                 budgetId = cap.Id,
                 cap.Name,
                 tenantId = cap.TenantId,
-                standing.TenantName,
+                tenantName,
                 scope = cap.ScopeName(),
                 period = cap.Period.ContractName(),
                 limitUsd = cap.Limit,
@@ -97,12 +113,30 @@ internal static class CapEvents
         }
     }
 
-    private static Task<Standing> ReadAsync(DbTransaction transaction, Cap cap, TimeWindow period) =>
-        transaction.Connection!.QuerySingleAsync<Standing>(
-            ReadStandingSql, new { cap = cap.Id, start = period.From, tenant = cap.TenantId }, transaction);
+    /// <summary>In one round trip, however many a batch has charged.</summary>
+    private static async Task<List<Standing>> ReadAsync(DbTransaction transaction, IReadOnlyList<(CapId Cap, DateTimeOffset Start)> periods)
+    {
+        if (transaction.Connection is NpgsqlConnection)
+        {
+            var (caps, starts) = (periods.Select(period => period.Cap.Value).ToArray(), periods.Select(period => period.Start.ToUnixTimeMilliseconds()).ToArray());
+            return [.. await transaction.Connection.QueryAsync<Standing>(ReadStandingsSql, new { caps, starts }, transaction)];
+        }
+
+        var standings = new List<Standing>(periods.Count);
+        foreach (var (cap, start) in periods)
+        {
+            standings.AddRange(await transaction.Connection!.QueryAsync<Standing>(ReadStandingSql, new { cap, start }, transaction));
+        }
+
+        return standings;
+    }
 
     private sealed class Standing
     {
+        public CapId Cap { get; init; }
+
+        public DateTimeOffset Start { get; init; }
+
         public long SoftArm { get; init; }
 
         public long HardArm { get; init; }
@@ -114,8 +148,6 @@ internal static class CapEvents
         public long SoftTold { get; init; }
 
         public long HardTold { get; init; }
-
-        public string? TenantName { get; init; }
 
         public Usd Spent => Baseline + Settled;
 

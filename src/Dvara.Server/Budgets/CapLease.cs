@@ -17,6 +17,7 @@ internal sealed class CapLease(Cap cap, TimeWindow period)
     private Int128 _beyond;
     private Usd _rate;
     private long _refused;
+    private int _queued;
     private long _lastHeld = Ticks.Now;
     private volatile Standing _standing = new(cap.Limit, Usd.Zero);
 
@@ -34,8 +35,23 @@ internal sealed class CapLease(Cap cap, TimeWindow period)
     /// <summary>True once the slice has begun from a ledger that has every charge made before it. Written under an ask.</summary>
     public bool IsSeeded { get; set; }
 
-    /// <summary>Attempts that wait for money of this cap.</summary>
+    /// <summary>Attempts that need more than there is here at once.</summary>
     public int Waiting;
+
+    /// <summary>Of them, one that is going to wait for running calls to end.</summary>
+    /// <returns>False: <paramref name="max"/> wait already.</returns>
+    public bool TryQueue(int max)
+    {
+        if (Interlocked.Increment(ref _queued) <= max)
+        {
+            return true;
+        }
+
+        LeaveQueue();
+        return false;
+    }
+
+    public void LeaveQueue() => Interlocked.Decrement(ref _queued);
 
     /// <summary>Limit and spend as the database had them when it was last asked: for headers and messages, not for decisions.</summary>
     public Standing Known

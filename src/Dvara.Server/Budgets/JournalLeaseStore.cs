@@ -6,7 +6,7 @@ using Npgsql;
 
 namespace Dvara.Server.Budgets;
 
-/// <summary>A lease of a period that is not over, as seen from its journal.</summary>
+/// <summary>A lease of a period that is not over, of a cap that is not deleted, as seen from its journal.</summary>
 internal sealed class JournalLease
 {
     public JournalId JournalId { get; init; }
@@ -40,6 +40,7 @@ internal sealed class JournalLeaseStore(TimeProvider clock) : IJournalLeases
                 WHERE e.cap_id = l.cap_id AND e.start_ms = l.start_ms AND e.journal_id = l.journal_id) AS bigint) AS exposed
         FROM leases l JOIN cap_periods p ON p.cap_id = l.cap_id AND p.start_ms = l.start_ms
         WHERE l.journal_id BETWEEN @first AND @last AND l.start_ms > @since AND p.end_ms > @now
+            AND NOT EXISTS (SELECT 1 FROM caps c WHERE c.id = l.cap_id AND c.deleted_at_ms IS NOT NULL)
         """;
 
     private const string LockPeriodsSql = """

@@ -1,7 +1,6 @@
 using Dvara.Domain;
 using Dvara.Domain.Budgets;
 using Dvara.Server.Metering;
-using Dvara.Server.Storage;
 
 namespace Dvara.Server.Budgets;
 
@@ -120,8 +119,9 @@ internal sealed partial class LeaseAsker(
         {
             return (await lending.GrantAsync([question], patience.Token).WaitAsync(DatabasePatience))[0];
         }
-        catch (Exception exception) when (exception is OperationCanceledException or TimeoutException || Database.IsAway(exception))
+        catch (Exception exception) when (exception is not OutOfMemoryException)
         {
+            // Whatever it is, a ledger that was restored and does not know this journal yet included.
             LogNobodyAnswers(logger, exception, question.Cap);
             return null;
         }

@@ -87,13 +87,13 @@ internal sealed record LeaseAnswer
     [Id(7)]
     public required long Limit { get; init; }
 
-    /// <summary>False: more is granted than the limit by now allows, so nothing that becomes free is to be held again.</summary>
-    [Id(9)]
-    public bool IsCovered { get; init; }
-
     /// <summary>False: the cap is deleted or disabled; nothing is to be held.</summary>
     [Id(8)]
     public bool IsInForce { get; init; } = true;
+
+    /// <summary>False: more is granted than the limit by now allows, so nothing that becomes free is to be held again.</summary>
+    [Id(9)]
+    public bool IsCovered { get; init; }
 
     public LeaseState State => new(Usd.FromPico(Granted), Number, Usd.FromPico(Settled), Usd.FromPico(Exposed), ShippedThrough);
 

@@ -2,6 +2,7 @@ using System.Data.Common;
 using Dapper;
 using Dvara.Domain;
 using Dvara.Domain.Budgets;
+using Dvara.Domain.Metering;
 using Dvara.Domain.Time;
 using Dvara.Server.Storage;
 
@@ -76,7 +77,7 @@ internal static class LeaseStore
 
     private const string FindOwnerSql = "SELECT journal_id FROM charges WHERE attempt_id = @attempt AND revision = 0";
 
-    private const string EndExposuresSql = "DELETE FROM exposures WHERE attempt_id = @attempt";
+    private const string EndExposuresSql = "DELETE FROM exposures WHERE attempt_id = @attempt RETURNING cap_id, amount_pico_usd";
 
     private static readonly BulkInsert Charge = new(
         "leases",
@@ -193,8 +194,10 @@ internal static class LeaseStore
             transaction, [.. exposed.Select(e => (object?[])[e.Attempt.Value, e.Key.Cap.Value, Ms(e.Key.Start), e.Key.Journal.Value, e.PicoUsd])]);
 
     /// <summary>It is known what became of the attempt.</summary>
-    public static Task EndExposuresAsync(DbTransaction transaction, AttemptId attempt) =>
-        transaction.Connection!.ExecuteAsync(EndExposuresSql, new { attempt }, transaction);
+    /// <returns>What was still held for it.</returns>
+    public static async Task<IReadOnlyList<CapHold>> EndExposuresAsync(DbTransaction transaction, AttemptId attempt) =>
+        [.. (await transaction.Connection!.QueryAsync<(CapId Cap, long PicoUsd)>(EndExposuresSql, new { attempt }, transaction))
+            .Select(ended => new CapHold(ended.Cap, ended.PicoUsd))];
 
     /// <summary>The journal that made an attempt; null: the ledger does not have it.</summary>
     public static Task<JournalId?> FindOwnerAsync(DbTransaction transaction, AttemptId attempt) =>

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Dvara.Domain;
 using Dvara.Domain.Budgets;
 using Dvara.Server.Hosting;
@@ -26,6 +27,9 @@ internal sealed class LeaseWatch(
     /// <summary>Longer than any attempt runs.</summary>
     private static readonly TimeSpan KeptAfterEnd = TimeSpan.FromHours(2);
 
+    /// <summary>Asks that are under way at once; those of one tenant share a transaction.</summary>
+    private const int AtATimeMax = 32;
+
     private readonly double _jitter = Random.Shared.NextDouble();
     private long _ticked;
 
@@ -36,20 +40,37 @@ internal sealed class LeaseWatch(
         var elapsed = (long)Ticks.Since(_ticked).TotalMilliseconds;
         _ticked = Ticks.Now;
         var rows = await database.LookUpAsync(connection => LeaseStore.ReadOwnAsync(connection, journal.Id, now - KeptAfterEnd), stoppingToken);
-        foreach (var row in rows)
-        {
-            if (caps.Current.Find(row.Cap) is { } cap)
-            {
-                await LookAtAsync(cap, row, usableUntil, now, elapsed, stoppingToken);
-            }
-        }
-
-        foreach (var lease in leases.All.Where(lease => lease.Cap.Enabled && IsNextDue(lease, now)).ToList())
-        {
-            await asker.AskAsync(leases.Next(lease), Usd.Zero, Usd.Zero, Ahead(lease), mayLower: false);
-        }
-
+        List<Func<Task>> looks =
+        [
+            .. from row in rows
+               let cap = caps.Current.Find(row.Cap)
+               where cap is not null
+               select (Func<Task>)(() => LookAtAsync(cap, row, usableUntil, now, elapsed, stoppingToken)),
+            .. from lease in leases.All
+               where lease.Cap.Enabled && IsNextDue(lease, now)
+               select (Func<Task>)(() => asker.AskAsync(leases.Next(lease), Usd.Zero, Usd.Zero, Ahead(lease), mayLower: false)),
+        ];
         leases.Forget(now - KeptAfterEnd);
+        await RunAllAsync(looks, stoppingToken);
+    }
+
+    /// <summary>A thousand leases are looked at within a tick, and one that fails does not keep the others from it.</summary>
+    private static async Task RunAllAsync(IEnumerable<Func<Task>> looks, CancellationToken stoppingToken)
+    {
+        ExceptionDispatchInfo? failed = null;
+        var options = new ParallelOptions { MaxDegreeOfParallelism = AtATimeMax, CancellationToken = stoppingToken };
+        await Parallel.ForEachAsync(looks, options, async (look, _) =>
+        {
+            try
+            {
+                await look();
+            }
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                failed = ExceptionDispatchInfo.Capture(exception);
+            }
+        });
+        failed?.Throw();
     }
 
     private async Task LookAtAsync(Cap cap, LeaseRow row, long usableUntil, DateTimeOffset now, long elapsed, CancellationToken stoppingToken)
@@ -103,7 +124,7 @@ internal sealed class LeaseWatch(
         var isHardDue = cap.Enabled && !row.HardTold && row.Spent >= cap.Limit;
         if (isSoftDue || isHardDue)
         {
-            await database.WriteAsync(WriteLane.Grant, transaction => CapEvents.TellDueAsync(transaction, cap, row.Period, now), stoppingToken);
+            await database.WriteAsync(WriteLane.Grant, transaction => CapEvents.TellDueAsync(transaction, [(cap, row.Period)], now), stoppingToken);
         }
     }
 

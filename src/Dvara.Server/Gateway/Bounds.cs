@@ -39,10 +39,10 @@ internal sealed class Bounds(PriceBookState prices, TimeProvider clock)
         return new()
         {
             Scope = ScopeOf(call),
-            Bound = rates is null ? null : AttemptBound.Of(rates, bound.InputTokens, choices),
+            Bound = rates is null ? null : AttemptBound.Of(rates, bound.InputTokens, choices, call.Facts.PredictionBytes),
             IsPriced = price is not null,
             // Other vocabularies than OpenAI's may count more than we do; bytes bound them all.
-            Tighter = rates is not null && provider == ProviderNames.OpenAi ? () => AttemptBound.Of(rates, CountedInput(call, bound), choices) : null,
+            Tighter = rates is not null && provider == ProviderNames.OpenAi ? () => AttemptBound.Of(rates, CountedInput(call, bound), choices, call.Facts.PredictionBytes) : null,
             OutputLimit = call.Endpoint == Endpoint.Embeddings ? 0 : isWhole ? bound.OutputTokens : call.Facts.OutputLimit,
             OutputMax = call.Endpoint == Endpoint.Completions && call.Facts.OutputLimit is null ? CompletionDefault : isWhole ? null : price?.MaxOutputTokens,
             PerCallMax = PerCallMax(call),

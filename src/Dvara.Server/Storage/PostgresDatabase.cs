@@ -38,7 +38,13 @@ internal sealed class PostgresDatabase : Database
 
     public override async Task<T> WriteAsync<T>(WriteLane lane, Func<DbTransaction, Task<T>> write, CancellationToken cancellationToken)
     {
-        await using var connection = await (lane == WriteLane.Ledger ? _pools.Ledger : _pools.Api).OpenConnectionAsync(cancellationToken);
+        var pool = lane switch
+        {
+            WriteLane.Ledger => _pools.Ledger,
+            WriteLane.Grant => _pools.Leases,
+            _ => _pools.Api,
+        };
+        await using var connection = await pool.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         if (lane != WriteLane.Grant)
         {

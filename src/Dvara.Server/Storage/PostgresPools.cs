@@ -4,7 +4,7 @@ namespace Dvara.Server.Storage;
 
 /// <summary>
 /// The connections of one process to PostgreSQL, in small pools that cannot starve each other: membership must never wait behind a
-/// ledger batch, nor a ledger batch behind a report. A server that stops answering costs seconds, not minutes: connections are probed,
+/// ledger batch, nor a ledger batch or a call behind a report. A server that stops answering costs seconds, not minutes: connections are probed,
 /// statements bounded, and a transaction that its process has forgotten is ended by the server, locks and all.
 /// </summary>
 internal sealed class PostgresPools : IAsyncDisposable
@@ -16,6 +16,7 @@ internal sealed class PostgresPools : IAsyncDisposable
         ConnectionString = connectionString;
         Api = Open("dvara-api", connectionsMax: 10, statementSeconds: 30);
         LookUps = Open("dvara-lookups", connectionsMax: 4, statementSeconds: 1);
+        Leases = Open("dvara-leases", connectionsMax: 4, statementSeconds: 2);
         Ledger = Open("dvara-ledger", connectionsMax: 3, statementSeconds: 10);
         Orleans = Open("dvara-orleans", connectionsMax: 6, statementSeconds: 5);
     }
@@ -23,11 +24,14 @@ internal sealed class PostgresPools : IAsyncDisposable
     /// <summary>As the operator wrote it, password included.</summary>
     public string ConnectionString { get; }
 
-    /// <summary>Reads, admin writes and leases.</summary>
+    /// <summary>Reads and admin writes.</summary>
     public NpgsqlDataSource Api { get; }
 
     /// <summary>Keys, and what changed: whatever requests wait for.</summary>
     public NpgsqlDataSource LookUps { get; }
+
+    /// <summary>Grants of leases: calls wait for them.</summary>
+    public NpgsqlDataSource Leases { get; }
 
     /// <summary>This silo's ledger writer.</summary>
     public NpgsqlDataSource Ledger { get; }
@@ -48,6 +52,7 @@ internal sealed class PostgresPools : IAsyncDisposable
     {
         await Orleans.DisposeAsync();
         await Ledger.DisposeAsync();
+        await Leases.DisposeAsync();
         await LookUps.DisposeAsync();
         await Api.DisposeAsync();
     }

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using Dapper;
+using Dvara.Domain;
 using Dvara.Testing;
 using Xunit;
 
@@ -81,6 +83,31 @@ public sealed class CapPeriodTests
         Assert.Equal(new DateTimeOffset(2026, 4, 30, 23, 59, 59, 999, TimeSpan.Zero), TimeOf(line));
         var may = await node.Admin.UsageAsync(budget);
         Assert.Equal(("2026-05-01T00:00:00Z", 0m), (InstantOf(may, "periodStart"), (decimal)may["spentUsd"]!));
+    }
+
+    /// <summary>Whoever calls right after midnight need not ask first.</summary>
+    [Fact]
+    public async Task NextPeriod_IsFetchedBeforeItBegins()
+    {
+        var midnight = new DateTimeOffset(2026, 5, 1, 0, 0, 0, TimeSpan.Zero);
+        var clock = new StepClock(midnight.AddMilliseconds(-1));
+        await using var node = await GatewayEnvironment.StartAsync(clock: clock);
+        using var tenant = await TestTenant.CreateAsync(node);
+        await node.Admin.MakeBudgetAsync(1_000, new() { ["tenantId"] = tenant.Id });
+        await using var connection = await node.ConnectAsync();
+
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        long? granted;
+        do
+        {
+            // Its rate is what is fetched.
+            await CallAsync(tenant);
+            granted = await connection.QuerySingleOrDefaultAsync<long?>(new CommandDefinition(
+                "SELECT granted_pico_usd FROM leases WHERE start_ms = @start", new { start = midnight.ToUnixTimeMilliseconds() }, cancellationToken: patience.Token));
+        }
+        while (granted is null or 0);
+
+        Assert.InRange(Usd.FromPico(granted.Value).ToDecimal(), 0.000000000001m, 1_000);
     }
 
     private static async Task CallUntilAsync(TestTenant tenant, CancellationToken stop)

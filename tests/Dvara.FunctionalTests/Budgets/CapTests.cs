@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
+using Dapper;
+using Dvara.Domain;
 using Dvara.Testing;
 using Xunit;
 
@@ -276,6 +278,89 @@ public sealed class CapTests : IAsyncLifetime
         var usage = await _node.Admin.UsageAsync(budget);
         Assert.Equal((0m, 0.01125m), ((decimal)usage["spentUsd"]!, (decimal)usage["exposureUsd"]!));
         Assert.Equal(HttpStatusCode.PaymentRequired, (await CallAsync(unpriced)).Status);
+    }
+
+    [Fact]
+    public async Task UnpricedModel_UnderACap_IsRefusedWhereTheTenantSaysSo()
+    {
+        using var strict = await TestTenant.CreateAsync(_node, new() { ["metadata"] = new JsonObject { ["cost.unpriced-policy"] = "block" } });
+        await _node.Admin.MakeBudgetAsync(1, new() { ["tenantId"] = strict.Id });
+
+        using var refused = await strict.PostAsync("/v1/chat/completions", Call.Replace("mock/gpt-4o", "mock/unheard-of", StringComparison.Ordinal));
+
+        Assert.Equal(HttpStatusCode.Forbidden, refused.StatusCode);
+        Assert.Equal("unpriced_model", (string?)(await refused.Content.ReadFromJsonAsync<JsonNode>())!["error"]!["code"]);
+        Assert.Empty(await strict.CostsAsync());
+    }
+
+    /// <summary>What is rejected of a prediction is billed as output, beyond the limit.</summary>
+    [Fact]
+    public async Task Prediction_IsPartOfTheBound()
+    {
+        const string Prediction = """{"type":"content","content":"0123456789"}""";
+
+        using var answer = await _tenant.PostAsync("/v1/budget/estimate", Call.Replace("\"metadata\"", "\"prediction\":" + Prediction + ",\"metadata\"", StringComparison.Ordinal));
+
+        Assert.Equal(Cost + (Prediction.Length * 0.00001m), (decimal)(await answer.Content.ReadFromJsonAsync<JsonNode>())!["maxCostUsd"]!);
+    }
+
+    [Fact]
+    public async Task Calls_BeyondThoseThatMayWait_AreRefusedAtOnce()
+    {
+        const string Bounded = """{"model":"gpt-4o","max_tokens":10000,"messages":[{"role":"user","content":"Hi"}]}""";
+        await using var upstream = await FakeUpstream.StartAsync();
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var goOn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        upstream.Answer = async (httpContext, call) =>
+        {
+            asked.TrySetResult();
+            await goOn.Task;
+            await Recorded.AnswerAsync(httpContext, call);
+        };
+        await using var node = await GatewayEnvironment.StartAsync(new Dictionary<string, string?>(upstream.Settings) { ["Dvara:Budgets:WaitingMax"] = "1" });
+        using var tenant = await TestTenant.CreateAsync(node);
+        await node.Admin.MakeBudgetAsync(0.15m, new() { ["tenantId"] = tenant.Id, ["holdWaitMs"] = 60_000 });
+
+        var running = tenant.PostAsync("/v1/chat/completions", Bounded);
+        await asked.Task;
+        var both = new[] { tenant.PostAsync("/v1/chat/completions", Bounded), tenant.PostAsync("/v1/chat/completions", Bounded) };
+        var first = await Task.WhenAny(both);
+        using var refused = await first;
+        goOn.SetResult();
+        using var waited = await both.Single(call => call != first);
+        using var ran = await running;
+
+        Assert.Equal((HttpStatusCode.PaymentRequired, HttpStatusCode.OK, HttpStatusCode.OK), (refused.StatusCode, waited.StatusCode, ran.StatusCode));
+        Assert.True((bool)(await refused.Content.ReadFromJsonAsync<JsonNode>())!["error"]!["budget"]!["retryable"]!);
+    }
+
+    [Fact]
+    public async Task Stop_GivesBackWhatWasGranted()
+    {
+        var data = Directory.CreateTempSubdirectory("dvara-test-");
+        try
+        {
+            var node = await GatewayEnvironment.StartAsync(dataDirectory: data.FullName);
+            await using var connection = await node.ConnectAsync();
+            using (var tenant = await TestTenant.CreateAsync(node))
+            {
+                await node.Admin.MakeBudgetAsync(1, new() { ["tenantId"] = tenant.Id });
+                using var answer = await tenant.PostAsync("/v1/chat/completions", Call);
+            }
+
+            var granted = await GrantedAsync();
+            await node.DisposeAsync();
+
+            // Some was fetched ahead, for calls to come.
+            Assert.True(granted > Cost);
+            Assert.Equal(Cost, await GrantedAsync());
+
+            async Task<decimal> GrantedAsync() => Usd.FromPico(await connection.QuerySingleAsync<long>("SELECT granted_pico_usd FROM leases")).ToDecimal();
+        }
+        finally
+        {
+            data.Delete(recursive: true);
+        }
     }
 
     [Fact]

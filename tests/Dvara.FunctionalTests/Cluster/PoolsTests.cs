@@ -29,9 +29,10 @@ public sealed class PoolsTests : IAsyncLifetime
     {
         Assert.Equal("30s", await ReadAsync(_pools.Api, "statement_timeout"));
         Assert.Equal("1s", await ReadAsync(_pools.LookUps, "statement_timeout"));
+        Assert.Equal("2s", await ReadAsync(_pools.Leases, "statement_timeout"));
         Assert.Equal("10s", await ReadAsync(_pools.Ledger, "statement_timeout"));
         Assert.Equal("5s", await ReadAsync(_pools.Orleans, "statement_timeout"));
-        foreach (var pool in new[] { _pools.Api, _pools.LookUps, _pools.Ledger, _pools.Orleans })
+        foreach (var pool in new[] { _pools.Api, _pools.LookUps, _pools.Leases, _pools.Ledger, _pools.Orleans })
         {
             Assert.Equal("5s", await ReadAsync(pool, "idle_in_transaction_session_timeout"));
         }

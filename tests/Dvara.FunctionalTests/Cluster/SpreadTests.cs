@@ -27,7 +27,7 @@ public sealed class SpreadTests(ITestOutputHelper output)
                 await drill.CutListenAsync();
             }
 
-            await Task.WhenAll(Enumerable.Range(0, AtOnce).Select(i => i % 2 == 0 ? drill.RevokeAsync() : drill.PriceAsync()));
+            await Task.WhenAll(Enumerable.Range(trial, AtOnce).Select(drill.RunAsync));
         }
 
         var delays = drill.Delays.Order().ToList();

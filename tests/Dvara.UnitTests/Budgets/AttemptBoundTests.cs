@@ -55,6 +55,7 @@ public sealed class AttemptBoundTests
         Assert.Equal(new AttemptBound(Usd.FromPico((10 * 3) + 11), 7, 2), AttemptBound.Of(price, 10, 2));
         Assert.Equal(9, AttemptBound.Of(price with { ReasoningRate = 9 }, 10, 2).OutputRate);
         Assert.Equal(Usd.FromPico(41 + (100 * 7 * 2)), AttemptBound.Of(price, 10, 2).With(100));
+        Assert.Equal(Usd.FromPico(41 + (100 * 7 * 2) + (4 * 7 * 2)), AttemptBound.Of(price, 10, 2, extraOutputTokens: 4).With(100));
     }
 
     [Fact]

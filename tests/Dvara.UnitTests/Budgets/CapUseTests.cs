@@ -39,6 +39,21 @@ public sealed class CapUseTests
         Assert.Equal((10, 4), ((int)use.Requests, (int)use.Refused));
     }
 
+    [Fact]
+    public void Overrun_OfHoldsThatWereWrittenOffWhileTheyRan_IsLate()
+    {
+        LeaseUse[] leases =
+        [
+            // 1 was used when it was written off; 3 more came in later, 0.5 of them above their hold.
+            new() { Granted = Of("1"), Settled = Of("4"), AboveBound = Of("0.5") },
+            new() { Granted = Of("9"), Settled = Of("9") },
+        ];
+
+        var use = CapUse.Of(CapOf(Of("10")), new(), leases);
+
+        Assert.Equal(new Overrun(Of("0.5"), Of("2.5"), Usd.Zero, Usd.Zero), use.Overrun);
+    }
+
     [Theory]
     [InlineData("10", 80, "7.999999999999", false, false, CapState.Ok)]
     [InlineData("10", 80, "8", false, false, CapState.Soft)]
