@@ -25,7 +25,13 @@ case ${1:?start, stop, halt, kill or restart} in
     as_server test -w "$folder" || { echo "PostgreSQL's own user cannot enter $folder: take a folder that others may enter." >&2; exit 1; }
     if [ ! -d "$folder/data" ]; then
       as_server "$bin/initdb" --pgdata "$folder/data" --username postgres --auth trust --encoding UTF8 --no-locale --no-sync >/dev/null
-      port=$(node -e 's = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })')
+      # Below the ports that outgoing connections take: while it is down, its port stays its own.
+      port=$(node -e '
+        const attempt = () => {
+          const port = 10000 + Math.floor(Math.random() * 4000)
+          const probe = require("net").createServer().once("error", attempt).listen(port, "127.0.0.1", () => probe.close(() => console.log(port)))
+        }
+        attempt()')
       printf '%s\n' "port = $port" "listen_addresses = '127.0.0.1'" "unix_socket_directories = ''" "max_connections = 400" "shared_buffers = 256MB" \
         | as_server tee -a "$folder/data/postgresql.conf" >/dev/null
     fi

@@ -35,17 +35,17 @@ internal sealed class BudgetGate(
     public bool HasCaps => !caps.Current.IsEmpty;
 
     /// <summary>The hold of an attempt that needs none. It still ends with a charge: a cap may come to be known while it runs.</summary>
-    public Hold Nothing(in CapScope scope) => new(this, scope, clock.GetUtcNow(), [], null);
+    public Hold Nothing(in CapScope scope) => new(this, scope, clock.GetUtcNow(), [], null, null);
 
     /// <param name="request">The attempt.</param>
     /// <param name="cancellationToken">The client has left; nothing stays held.</param>
     public ValueTask<HoldDecision> HoldAsync(HoldRequest request, CancellationToken cancellationToken)
     {
         var at = clock.GetUtcNow();
-        var matching = Match(request.Scope, at);
+        var (matching, book) = MatchIn(caps.Current, request.Scope, at);
         if (matching.Length == 0 && request.PerCallMax is null)
         {
-            return new(HoldDecision.Admit(new Hold(this, request.Scope, at, [], null)));
+            return new(HoldDecision.Admit(new Hold(this, request.Scope, at, [], book, null)));
         }
 
         if (request.Bound is not { } bound)
@@ -53,13 +53,19 @@ internal sealed class BudgetGate(
             return new(HoldDecision.Refuse(HoldRefusal.Unpriced));
         }
 
-        return WithinCeiling(request, Terms.Of(request, bound, CapsOf(matching))) is { } terms && TryHold(request, matching, terms, at) is { } hold
+        return WithinCeiling(request, Terms.Of(request, bound, CapsOf(matching))) is { } terms && TryHold(request, matching, book, terms, at) is { } hold
             ? new(HoldDecision.Admit(hold))
             : WaitAsync(request, bound, cancellationToken);
     }
 
-    /// <summary>A charge of this silo, in the caps that it had no hold in: they came to be known here while its attempt ran.</summary>
-    public void OnCharged(in CapScope scope, DateTimeOffset at, HoldPart[] held, Charge charge, long seq)
+    /// <summary>A charge of this silo, in the caps that it had no hold in: they came to be known here while its attempt ran, or are disabled.</summary>
+    /// <param name="scope">The attempt's.</param>
+    /// <param name="at">Its intent time.</param>
+    /// <param name="held">What it held.</param>
+    /// <param name="heldIn">The caps by which it had a hold wherever it needed one; null: it is to be looked up.</param>
+    /// <param name="charge">What it costs.</param>
+    /// <param name="seq">The charge's place in the journal.</param>
+    public void OnCharged(in CapScope scope, DateTimeOffset at, HoldPart[] held, CapBook? heldIn, Charge charge, long seq)
     {
         if (Array.Exists(held, part => part.Lease.Cap.Mode == CapMode.Elastic))
         {
@@ -67,7 +73,7 @@ internal sealed class BudgetGate(
         }
 
         var book = caps.Current;
-        if (book.IsEmpty || charge.Cost.Total == Usd.Zero)
+        if (book.IsEmpty || ReferenceEquals(book, heldIn) || charge.Cost.Total == Usd.Zero)
         {
             return;
         }
@@ -84,28 +90,30 @@ internal sealed class BudgetGate(
     }
 
     /// <summary>The leases of all caps in force that an attempt falls under now.</summary>
-    public CapLease[] Match(in CapScope scope, DateTimeOffset at)
+    public CapLease[] Match(in CapScope scope, DateTimeOffset at) => MatchIn(caps.Current, scope, at).Leases;
+
+    /// <returns>The leases; and the book, where no disabled cap is left out.</returns>
+    private (CapLease[] Leases, CapBook? Whole) MatchIn(CapBook book, in CapScope scope, DateTimeOffset at)
     {
-        var book = caps.Current;
         if (book.IsEmpty)
         {
-            return [];
+            return ([], book);
         }
 
         var matching = new List<Cap>(4);
         book.Match(scope, matching);
-        matching.RemoveAll(static cap => !cap.Enabled);
+        var isWhole = matching.RemoveAll(static cap => !cap.Enabled) == 0;
         var found = new CapLease[matching.Count];
         for (var i = 0; i < found.Length; i++)
         {
             found[i] = leases.At(matching[i], at);
         }
 
-        return found;
+        return (found, isWhole ? book : null);
     }
 
     /// <summary>Holds everywhere, or nowhere.</summary>
-    private Hold? TryHold(HoldRequest request, CapLease[] matching, in Terms terms, DateTimeOffset at)
+    private Hold? TryHold(HoldRequest request, CapLease[] matching, CapBook? book, in Terms terms, DateTimeOffset at)
     {
         var now = Ticks.Now;
         var parts = matching.Length == 0 ? [] : new HoldPart[matching.Length];
@@ -126,7 +134,7 @@ internal sealed class BudgetGate(
             parts[i] = part;
         }
 
-        return new Hold(this, request.Scope, at, parts, terms.SentLimit);
+        return new Hold(this, request.Scope, at, parts, book, terms.SentLimit);
     }
 
     /// <summary>A strict cap sets the bound aside; an elastic one what such a call usually costs, or what is left of it.</summary>
@@ -154,7 +162,8 @@ internal sealed class BudgetGate(
             while (true)
             {
                 // Anew each time: caps come and go, and a wait may lead into the next period.
-                matching = WaitFor(Match(request.Scope, clock.GetUtcNow()), matching);
+                var (found, book) = MatchIn(caps.Current, request.Scope, clock.GetUtcNow());
+                matching = WaitFor(found, matching);
                 if (WithinCeiling(request, Terms.Of(request, bound, CapsOf(matching))) is not { } terms)
                 {
                     if (isTight)
@@ -179,7 +188,7 @@ internal sealed class BudgetGate(
                     continue;
                 }
 
-                if (TryHold(request, matching, terms, at) is { } whole)
+                if (TryHold(request, matching, book, terms, at) is { } whole)
                 {
                     return HoldDecision.Admit(whole);
                 }
@@ -190,7 +199,7 @@ internal sealed class BudgetGate(
                     continue;
                 }
 
-                if (FreeOf(matching) is { } free && terms.Within(free) is { } cut && TryHold(request, matching, cut, at) is { } clamped)
+                if (FreeOf(matching) is { } free && terms.Within(free) is { } cut && TryHold(request, matching, book, cut, at) is { } clamped)
                 {
                     return HoldDecision.Admit(clamped);
                 }

@@ -11,7 +11,7 @@ namespace Dvara.Server.Budgets;
 internal readonly record struct HoldPart(CapLease Lease, Usd Amount, Usd Beyond);
 
 /// <summary>Money set aside for one attempt, in every cap that it falls under. It ends exactly once: by release, or by the attempt's charge.</summary>
-internal sealed class Hold(BudgetGate gate, CapScope scope, DateTimeOffset at, HoldPart[] parts, long? outputLimit)
+internal sealed class Hold(BudgetGate gate, CapScope scope, DateTimeOffset at, HoldPart[] parts, CapBook? book, long? outputLimit)
 {
     private int _ended;
 
@@ -78,6 +78,6 @@ internal sealed class Hold(BudgetGate gate, CapScope scope, DateTimeOffset at, H
             }
         }
 
-        gate.OnCharged(scope, at, parts, charge, seq);
+        gate.OnCharged(scope, at, parts, book, charge, seq);
     }
 }

@@ -19,9 +19,15 @@ internal readonly record struct Terms(AttemptBound Bound, Usd Full, Usd Least, l
             return new(bound, full, full, null);
         }
 
-        var assumed = matching.Count == 0 ? Cap.AssumedMaxOutputTokensDefault : matching.Min(cap => cap.AssumedMaxOutputTokens);
+        var assumed = matching.Count == 0 ? Cap.AssumedMaxOutputTokensDefault : long.MaxValue;
+        var mayCut = true;
+        for (var i = 0; i < matching.Count; i++)
+        {
+            assumed = Math.Min(assumed, matching[i].AssumedMaxOutputTokens);
+            mayCut &= matching[i].OnShortfall == Shortfall.Clamp;
+        }
+
         var limit = Math.Min(assumed, request.OutputMax ?? long.MaxValue);
-        var mayCut = matching.All(cap => cap.OnShortfall == Shortfall.Clamp);
         return new(bound, bound.With(limit), bound.With(mayCut ? Math.Min(limit, BudgetGate.ClampMin) : limit), limit);
     }
 

@@ -213,18 +213,18 @@ internal sealed record DvaraSettings
 
         if (text is null)
         {
-            return IsFree(DefaultSiloPort) ? DefaultSiloPort : FreePort();
+            return Ports.IsFree(DefaultSiloPort) ? DefaultSiloPort : Ports.Free();
         }
 
         if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is >= 0 and <= 65535)
         {
             // A command that ends runs beside the silo whose port it is.
-            if (serves && port != 0 && !IsFree(port))
+            if (serves && port != 0 && !Ports.IsFree(port))
             {
                 problems.Add($"DVARA_SILO_PORT is {port}, which is in use. It must be a free port, or 0 for any.");
             }
 
-            return port == 0 ? FreePort() : port;
+            return port == 0 ? Ports.Free() : port;
         }
 
         problems.Add($"DVARA_SILO_PORT is {text}. It must be a port from 0 (any free one) to 65535.");
@@ -299,27 +299,6 @@ internal sealed record DvaraSettings
         }
 
         return instant;
-    }
-
-    private static bool IsFree(int port)
-    {
-        try
-        {
-            using var probe = new TcpListener(IPAddress.Loopback, port);
-            probe.Start();
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
-    }
-
-    private static int FreePort()
-    {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        return ((IPEndPoint)probe.LocalEndpoint).Port;
     }
 }
 

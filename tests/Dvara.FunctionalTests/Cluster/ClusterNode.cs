@@ -58,6 +58,6 @@ internal sealed class ClusterNode : IAsyncDisposable
     {
         var configuration = new ConfigurationManager();
         configuration["DVARA_SILO_PORT"] = "0";
-        return DvaraSettings.Read(configuration) with { GatewayPort = DvaraSettings.Read(configuration).SiloPort };
+        return DvaraSettings.Read(configuration) with { GatewayPort = Ports.Free() };
     }
 }

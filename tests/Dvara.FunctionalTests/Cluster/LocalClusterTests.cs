@@ -98,7 +98,7 @@ public sealed partial class LocalClusterTests : IAsyncLifetime
     /// <returns>The first of so many free ports in a row.</returns>
     private static int FreePorts(int count)
     {
-        for (var first = Random.Shared.Next(20_000, 30_000); ; first += count)
+        for (var first = Random.Shared.Next(14_000, 14_900); ; first += count)
         {
             try
             {

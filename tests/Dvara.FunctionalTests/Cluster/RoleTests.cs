@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using Dapper;
+using Dvara.Server.Hosting;
 using Dvara.Testing;
 using Npgsql;
 using Xunit;
@@ -18,7 +18,7 @@ public sealed class RoleTests
     {
         await using var cluster = await TestCluster.StartAsync(nodes: 0);
         var starting = cluster.AddAsync(new Dictionary<string, string?> { ["DVARA_ROLE"] = "gateway" });
-        var silo = await cluster.AddAsync(new Dictionary<string, string?> { ["DVARA_ROLE"] = "silo", ["DVARA_GATEWAY_PORT"] = $"{FreePort()}" });
+        var silo = await cluster.AddAsync(new Dictionary<string, string?> { ["DVARA_ROLE"] = "silo", ["DVARA_GATEWAY_PORT"] = $"{Ports.Free()}" });
         var gateway = await starting;
         var (_, key) = await DrillLoad.NewKeyAsync(silo.Admin);
 
@@ -72,12 +72,5 @@ public sealed class RoleTests
         };
         using var answer = await node.Client.SendAsync(request);
         return answer.StatusCode;
-    }
-
-    private static int FreePort()
-    {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        return ((IPEndPoint)probe.LocalEndpoint).Port;
     }
 }

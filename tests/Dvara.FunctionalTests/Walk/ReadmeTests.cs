@@ -1,7 +1,6 @@
-using System.Net;
-using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Dvara.Server.Hosting;
 using Dvara.Testing;
 using Xunit;
 
@@ -21,7 +20,7 @@ public sealed partial class ReadmeTests : IDisposable
     {
         await CopySourcesAsync();
         var (start, rest) = (Blocks("bash")[0], Blocks("bash")[1..]);
-        var port = FreePort();
+        var port = Ports.Free();
         string Here(string commands) => commands.Replace("localhost:8080", $"localhost:{port}", StringComparison.Ordinal);
 
         var script = $$"""
@@ -91,13 +90,6 @@ public sealed partial class ReadmeTests : IDisposable
     }
 
     private Task<string> ReadAsync(string file) => File.ReadAllTextAsync(Path.Combine(_copy, file), TestContext.Current.CancellationToken);
-
-    private static int FreePort()
-    {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        return ((IPEndPoint)probe.LocalEndpoint).Port;
-    }
 
     [GeneratedRegex(@"\]\((?!http|#)([^)#]+)\)")]
     private static partial Regex Link();

@@ -179,7 +179,7 @@ public sealed class DispatcherTests : IAsyncLifetime
         };
     }
 
-    private Attempt Begin(AdmittedCall call) => NewAttempts().Begin(call, 1, new Hold(NewGate(), default, _folder.Clock.GetUtcNow(), [], null));
+    private Attempt Begin(AdmittedCall call) => NewAttempts().Begin(call, 1, new Hold(NewGate(), default, _folder.Clock.GetUtcNow(), [], null, null));
 
     /// <summary>Without caps there is nobody to ask.</summary>
     private BudgetGate NewGate() => new(new CapBookState(), new CapLeases(), null!, new UsualCosts(), new BudgetOptions(), _folder.Clock);
