@@ -11,11 +11,23 @@ namespace Dvara.Server.Hosting;
 /// <summary>The commands of the binary. What an operator can put right is one message on the error stream and exit code 1, without a stack trace.</summary>
 internal static class Commands
 {
+    private static readonly string[] Help = ["--help", "-h", "-?"];
+
     public static async Task<int> RunAsync(string[] args)
     {
         var (command, settings) = args is [{ Length: > 0 } first, .. var rest] && char.IsAsciiLetter(first[0]) && !first.Contains('=', StringComparison.Ordinal)
             ? (first, rest)
             : ("serve", args);
+        if (settings.Intersect(Help).Any())
+        {
+            Console.WriteLine(
+                "dotnet Dvara.Server.dll [serve]                                 the gateway\n"
+                + "dotnet Dvara.Server.dll migrate                                 the schema of DVARA_POSTGRES\n"
+                + "dotnet Dvara.Server.dll journal ship [--adopt] <data folder>    what a silo that is gone has left, into DVARA_POSTGRES\n"
+                + "Settings come from the environment, from appsettings.json or as --Name=value; README.md and deploy/README.md list them.");
+            return 0;
+        }
+
         try
         {
             switch (command)

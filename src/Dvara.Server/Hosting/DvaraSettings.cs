@@ -107,7 +107,7 @@ internal sealed record DvaraSettings
             AdvertisedIp = ReadAddress(configuration["DVARA_ADVERTISED_IP"], problems),
             GatewayPort = ReadNumber(configuration, "DVARA_GATEWAY_PORT", 0, 0, 65535, problems),
             Role = ReadRole(configuration["DVARA_ROLE"], problems),
-            AcceptLoss = configuration["DVARA_ACCEPT_LOSS"] == "1",
+            AcceptLoss = ReadFlag(configuration, "DVARA_ACCEPT_LOSS", problems),
             ClockStart = ReadClock(configuration["DVARA_CLOCK_START"], problems),
             Acknowledge = ReadAcknowledge(configuration["Dvara:Metering:Acknowledge"], problems),
             Providers = ProviderSettings.Read(configuration, listeners.Ports, problems),
@@ -229,6 +229,16 @@ internal sealed record DvaraSettings
 
         problems.Add($"DVARA_SILO_PORT is {text}. It must be a port from 0 (any free one) to 65535.");
         return 0;
+    }
+
+    private static bool ReadFlag(IConfiguration configuration, string name, List<string> problems)
+    {
+        if (configuration[name] is { Length: > 0 } text && text is not ("0" or "1"))
+        {
+            problems.Add($"{name} is {text}. It must be 1, or 0 as by default.");
+        }
+
+        return configuration[name] == "1";
     }
 
     private static Acknowledgement ReadAcknowledge(string? text, List<string> problems)

@@ -13,6 +13,29 @@ internal static class SettingNames
     private const string DottedRoot = "dvara.llm-gateway.";
     private const string EnvironmentRoot = "DVARA_LLM_GATEWAY_";
 
+    /// <summary>Letters by which a name is taken for a misspelt one. Others of ours may be the platform's: Kubernetes sets DVARA_PORT for a service of that name.</summary>
+    private const int MisspeltBy = 2;
+
+    // The settings of an installation, without structure.
+    private static readonly string[] Plain =
+    [
+        "DVARA_ACCEPT_LOSS",
+        "DVARA_ADMIN_TOKEN",
+        "DVARA_ADMIN_URLS",
+        "DVARA_ADVERTISED_IP",
+        "DVARA_CLOCK_START",
+        "DVARA_CLUSTER_ID",
+        "DVARA_DATA_DIR",
+        "DVARA_GATEWAY_PORT",
+        "DVARA_MASTER_KEY",
+        "DVARA_POSTGRES",
+        "DVARA_ROLE",
+        "DVARA_SILO_PORT",
+        "DVARA_TLS_CERT",
+        "DVARA_TLS_KEY",
+        "DVARA_TRUSTED_PROXIES",
+    ];
+
     // * stands for a name that the operator chooses.
     private static readonly string[] Known =
     [
@@ -51,6 +74,7 @@ internal static class SettingNames
     public static void Unify(ConfigurationManager configuration, List<string> problems)
     {
         var winners = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
+        var wrong = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         foreach (var provider in ((IConfigurationRoot)configuration).Providers)
         {
             foreach (var (key, value) in Flatten(provider, null))
@@ -59,7 +83,7 @@ internal static class SettingNames
                 {
                     winners[name] = value;
                 }
-                else if (IsSpelling(key))
+                else if ((IsSpelling(key) || Meant(key) is not null) && wrong.Add(key))
                 {
                     problems.Add(Problem(key));
                 }
@@ -74,8 +98,32 @@ internal static class SettingNames
 
     private static bool IsDotted(string key) => key.Replace(':', '.').StartsWith(DottedRoot, StringComparison.OrdinalIgnoreCase);
 
+    /// <returns>The setting that a name of the environment was meant to be; null: it is one, or none that we know.</returns>
+    private static string? Meant(string key)
+    {
+        var name = key.ToUpperInvariant();
+        return name.StartsWith("DVARA_", StringComparison.Ordinal) && !Plain.Contains(name) ? Plain.FirstOrDefault(plain => Distance(plain, name) <= MisspeltBy) : null;
+    }
+
+    /// <summary>Letters to insert, leave out or replace (Levenshtein).</summary>
+    private static int Distance(string left, string right)
+    {
+        var row = Enumerable.Range(0, right.Length + 1).ToArray();
+        foreach (var letter in left)
+        {
+            var diagonal = row[0]++;
+            for (var i = 1; i <= right.Length; i++)
+            {
+                (diagonal, row[i]) = (row[i], Math.Min(Math.Min(row[i], row[i - 1]) + 1, diagonal + (right[i - 1] == letter ? 0 : 1)));
+            }
+        }
+
+        return row[^1];
+    }
+
     /// <summary>Lists the settings as the operator spells them.</summary>
-    private static string Problem(string key) => key.StartsWith(Root, StringComparison.OrdinalIgnoreCase) && !IsDotted(key)
+    private static string Problem(string key) => Meant(key) is { } meant ? $"{key} is not a setting. {meant} is."
+        : key.StartsWith(Root, StringComparison.OrdinalIgnoreCase) && !IsDotted(key)
         ? $"{key} is not a setting. The settings are {string.Join(", ", Known)}."
         : $"{key.Replace(':', '.')} is not a setting. The settings are {string.Join(", ", Spellings.Select(spelling => spelling.Dotted))}.";
 

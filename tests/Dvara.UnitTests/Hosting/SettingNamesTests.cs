@@ -98,6 +98,25 @@ public sealed class SettingNamesTests
         Assert.StartsWith("Dvara:Gateway:IdelSeconds is not a setting. The settings are Dvara:Budgets:RefusalStatus,", problem, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("DVARA_ADMIN_TOEKN", "DVARA_ADMIN_TOKEN")]
+    [InlineData("DVARA_SILOPORT", "DVARA_SILO_PORT")]
+    [InlineData("dvara_data_dirs", "DVARA_DATA_DIR")]
+    public void Setting_WithoutStructure_ThatIsMisspelt_IsAProblem(string name, string meant)
+    {
+        var problem = Assert.Single(Unify(new ConfigurationManager { [name] = "x" }));
+
+        Assert.Equal($"{name} is not a setting. {meant} is.", problem);
+    }
+
+    [Theory]
+    [InlineData("DVARA_ADMIN_TOKEN")]
+    [InlineData("DVARA_PORT")]
+    [InlineData("DVARA_PORT_8080_TCP")]
+    [InlineData("DVARA_SERVICE_HOST")]
+    [InlineData("DVARA_SERVICE_PORT")]
+    public void Name_ThatIsOneOfOurs_OrThePlatforms_IsNoProblem(string name) => Assert.Empty(Unify(new ConfigurationManager { [name] = "x" }));
+
     [Fact]
     public void Setting_OfTheJournal_IsKnown()
     {

@@ -237,7 +237,7 @@ internal sealed class PdfSheet
 
         if (total.Unresolved != 0)
         {
-            yield return $"Unresolved: the outcome of {PdfFigures.Requests(total.Unresolved)} is unknown. It is not contained above and comes to at least "
+            yield return $"Unresolved: the outcome of {PdfFigures.Requests(total.Unresolved)} is unknown. They are contained above, their cost is not; it comes to at least "
                 + $"{PdfFigures.Exact(total.UnresolvedLowerBound)} USD. What becomes known later is billed in the month that is open then.";
         }
 
