@@ -231,7 +231,7 @@ internal sealed record DvaraSettings
         return 0;
     }
 
-    private static bool ReadFlag(IConfiguration configuration, string name, List<string> problems)
+    private static bool ReadFlag(ConfigurationManager configuration, string name, List<string> problems)
     {
         if (configuration[name] is { Length: > 0 } text && text is not ("0" or "1"))
         {

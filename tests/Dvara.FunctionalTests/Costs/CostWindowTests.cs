@@ -4,13 +4,9 @@ using Xunit;
 namespace Dvara.FunctionalTests.Costs;
 
 /// <summary>How a caller may spell a window, on the three calls that take one.</summary>
-public sealed class CostWindowTests : IAsyncLifetime
+public sealed class CostWindowTests(CostWindowTests.Node node) : IClassFixture<CostWindowTests.Node>
 {
-    private CostsNode _node = null!;
-
-    public async ValueTask InitializeAsync() => _node = await CostsNode.StartAsync();
-
-    public ValueTask DisposeAsync() => _node.DisposeAsync();
+    private readonly CostsNode _node = node.Costs;
 
     [Fact]
     public async Task Window_AsSpelled_IsEchoedAsUnderstood()
@@ -83,5 +79,15 @@ public sealed class CostWindowTests : IAsyncLifetime
             Assert.Equal(field, error.GetProperty("errors")[0].GetProperty("field").GetString());
             Assert.Contains(remedy, error.GetProperty("message").GetString(), StringComparison.Ordinal);
         }
+    }
+
+    /// <summary>Nothing here changes anything: one node does.</summary>
+    public sealed class Node : IAsyncLifetime
+    {
+        internal CostsNode Costs { get; private set; } = null!;
+
+        public async ValueTask InitializeAsync() => Costs = await CostsNode.StartAsync();
+
+        public ValueTask DisposeAsync() => Costs.DisposeAsync();
     }
 }
