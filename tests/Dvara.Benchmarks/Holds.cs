@@ -108,7 +108,7 @@ internal static class Holds
 
     private static HoldRequest RequestOf(TestTenant tenant) => new()
     {
-        Scope = new(new(Guid.Parse(tenant.Id)), new(Guid.Parse(tenant.KeyId)), "gpt-4o", Intent.NoTags),
+        Scope = new(new(Guid.Parse(tenant.Id)), new(Guid.Parse(tenant.KeyId)), "mock", "gpt-4o", Intent.NoTags),
         Bound = new AttemptBound(Usd.FromPico(2_500_000_000), 10_000_000, 1),
         IsPriced = true,
         OutputLimit = 500,

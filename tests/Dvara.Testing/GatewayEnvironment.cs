@@ -86,7 +86,18 @@ public sealed class GatewayEnvironment : IAsyncDisposable
                 builder.Services.AddSingleton(clock);
             }
         });
-        await app.StartAsync();
+        try
+        {
+            await app.StartAsync();
+        }
+        catch
+        {
+            // What had started already would go on in this process for good.
+            await ((Task)app.StopAsync()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await app.DisposeAsync();
+            throw;
+        }
+
         return new(app, data, ownsData: dataDirectory is null, ownDatabase);
     }
 

@@ -65,7 +65,9 @@ public sealed record Cap
 
     public CapTag? Tag { get; init; }
 
-    /// <summary>The model as it is sent to the provider; a prefix where it ends with <c>*</c>.</summary>
+    /// <summary>
+    /// The model as it is sent to its provider, of any; or <c>provider/model</c>, of that one alone. A prefix where it ends with <c>*</c>.
+    /// </summary>
     public string? Model { get; init; }
 
     public required string Name { get; init; }
@@ -108,11 +110,15 @@ public sealed record Cap
     public bool Matches(in CapScope scope) =>
         (TenantId is not { } tenant || tenant == scope.TenantId)
         && (ApiKeyId is not { } key || key == scope.ApiKeyId)
-        && (Model is not { } model || IsModel(model, scope.Model))
+        && (Model is not { } model || IsModel(model, scope.Model) || IsModelOf(scope.Provider, model, scope.Model))
         && (Tag is not { } tag || IsTagged(tag, scope.Tags));
 
-    private static bool IsModel(string pattern, string model) =>
-        pattern.EndsWith('*') ? model.AsSpan().StartsWith(pattern.AsSpan(0, pattern.Length - 1), StringComparison.Ordinal) : model == pattern;
+    private static bool IsModel(ReadOnlySpan<char> pattern, ReadOnlySpan<char> model) =>
+        pattern.EndsWith('*') ? model.StartsWith(pattern[..^1], StringComparison.Ordinal) : model.SequenceEqual(pattern);
+
+    private static bool IsModelOf(string provider, ReadOnlySpan<char> pattern, ReadOnlySpan<char> model) =>
+        pattern.Length > provider.Length && pattern[provider.Length] == '/' && pattern.StartsWith(provider, StringComparison.Ordinal)
+        && IsModel(pattern[(provider.Length + 1)..], model);
 
     private static bool IsTagged(in CapTag wanted, IReadOnlyDictionary<string, string> tags)
     {
@@ -134,4 +140,4 @@ public sealed record Cap
 }
 
 /// <summary>What of an attempt decides which caps it falls under.</summary>
-public readonly record struct CapScope(TenantId TenantId, ApiKeyId ApiKeyId, string Model, IReadOnlyDictionary<string, string> Tags);
+public readonly record struct CapScope(TenantId TenantId, ApiKeyId ApiKeyId, string Provider, string Model, IReadOnlyDictionary<string, string> Tags);

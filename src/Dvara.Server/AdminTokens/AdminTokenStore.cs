@@ -40,6 +40,8 @@ internal sealed class AdminTokenStore(Database database)
 
     private const string CountTokens = "SELECT count(*) FROM admin_tokens";
 
+    private const string CountBootstrapTokens = "SELECT count(*) FROM admin_tokens WHERE bootstrap";
+
     private const string ReplaceBootstrapHash = "UPDATE admin_tokens SET hash = @hash WHERE bootstrap";
 
     public async Task<AdminToken?> FindByHashAsync(byte[] hash, CancellationToken cancellationToken)
@@ -69,18 +71,34 @@ internal sealed class AdminTokenStore(Database database)
         return [.. rows.Select(row => row.ToToken())];
     }
 
-    /// <summary>Makes the fixed token of the settings the bootstrap token; the one before it, if another, stops working.</summary>
-    public Task FixBootstrapAsync(AdminToken token, byte[] hash, AuditEvent created, CancellationToken cancellationToken) =>
+    /// <summary>
+    /// Makes the fixed token of the settings the bootstrap token. On one node the one before it, if another, stops working; in a cluster the
+    /// other silos have that one, so it stays.
+    /// </summary>
+    /// <returns>False: the cluster has another.</returns>
+    public Task<bool> FixBootstrapAsync(AdminToken token, byte[] hash, AuditEvent created, CancellationToken cancellationToken) =>
         database.WriteAsync(
             WriteLane.Admin,
             async transaction =>
             {
-                var known = await transaction.Connection!.QuerySingleOrDefaultAsync<Row>(ByHash, new { hash }, transaction);
-                if (known is null && await transaction.Connection!.ExecuteAsync(ReplaceBootstrapHash, new { hash }, transaction) == 0)
+                var connection = transaction.Connection!;
+                if (await connection.QuerySingleOrDefaultAsync<Row>(ByHash, new { hash }, transaction) is not null)
+                {
+                    return true;
+                }
+
+                if (database.IsCluster && await connection.QuerySingleAsync<long>(CountBootstrapTokens, transaction: transaction) > 0)
+                {
+                    return false;
+                }
+
+                if (await connection.ExecuteAsync(ReplaceBootstrapHash, new { hash }, transaction) == 0)
                 {
                     await InsertAsync(transaction, token, hash, bootstrap: true);
                     await AuditTrail.AppendAsync(transaction, created);
                 }
+
+                return true;
             },
             cancellationToken);
 

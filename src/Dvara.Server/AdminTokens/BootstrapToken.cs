@@ -18,7 +18,13 @@ internal sealed class BootstrapToken(
         var created = AuditEvent.BySystem(clock, AuditTypes.AdminTokenCreated, null, new { id = token.Id, token.Name, role = "owner" });
         if (settings.AdminToken is { } given)
         {
-            await store.FixBootstrapAsync(token, AdminToken.Hash(given), created, cancellationToken);
+            if (!await store.FixBootstrapAsync(token, AdminToken.Hash(given), created, cancellationToken))
+            {
+                throw new SettingsException([
+                    "DVARA_ADMIN_TOKEN is not the bootstrap token that this cluster was begun with. Give every silo the same, or none. To change it, make "
+                    + "another owner's token (POST /v1/admin/tokens), delete the one named bootstrap with it, and start the silos with the new one."]);
+            }
+
             return;
         }
 

@@ -167,7 +167,8 @@ internal sealed partial class ApiKeyCache
     private bool IsCurrent(Entry entry) =>
         IsFeedCurrent() && (entry.Answer.Result is not null || _clock.GetElapsedTime(entry.AnsweredAt) < UnknownLife);
 
-    private bool IsFeedCurrent() => _clock.GetElapsedTime(_changes.CaughtUpAt) <= StaleMax;
+    /// <summary>False: keys that are known here are too old to be answered, so no call can be let in.</summary>
+    public bool IsFeedCurrent() => _clock.GetElapsedTime(_changes.CaughtUpAt) <= StaleMax;
 
     private Task DropKeyAsync(string hash, CancellationToken cancellationToken)
     {

@@ -14,6 +14,7 @@ internal static class ApiKeysServiceCollectionExtensions
             _ = provider.GetRequiredService<ApiKeyCache>();
             return provider.GetRequiredService<ApiKeyUses>();
         });
+        services.AddHealthChecks().AddCheck<ApiKeysCheck>("keys");
         return services;
     }
 }

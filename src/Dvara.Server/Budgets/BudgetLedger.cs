@@ -103,7 +103,7 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
             var charge = inserted.Charge;
             var at = charge.Intent.AttemptId.IntentTime;
             _matching.Clear();
-            book.Match(new(charge.Intent.TenantId, charge.Intent.ApiKeyId, charge.Intent.Model, charge.Intent.Tags), _matching);
+            book.Match(new(charge.Intent.TenantId, charge.Intent.ApiKeyId, charge.Intent.Provider, charge.Intent.Model, charge.Intent.Tags), _matching);
             foreach (var cap in _matching)
             {
                 var period = cap.PeriodAt(at);

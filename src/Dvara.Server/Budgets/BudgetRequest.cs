@@ -43,7 +43,7 @@ internal sealed partial record BudgetRequest : AdminRequest
 
     public TagRequest? Tag { get; init; }
 
-    /// <summary>As it is sent to the provider; a prefix where it ends with <c>*</c>.</summary>
+    /// <summary>As it is sent to the provider, or <c>provider/model</c>; a prefix where it ends with <c>*</c>.</summary>
     public string? Model { get; init; }
 
     /// <summary>1 to 200 characters after white space at its ends is cut off.</summary>

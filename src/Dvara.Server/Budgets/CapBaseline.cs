@@ -115,7 +115,7 @@ internal static class CapBaseline
 
         public Int128 PicoUsd => ((Int128)Millions * 1_000_000) + Rest;
 
-        public CapScope Scope => new(TenantId, ApiKeyId, SentModel, ReadTags());
+        public CapScope Scope => new(TenantId, ApiKeyId, Provider, SentModel, ReadTags());
 
         /// <summary>The ledger keeps the model as the client wrote it.</summary>
         private string SentModel =>

@@ -28,7 +28,7 @@ internal sealed class StartUp
         console.WriteLine($"""
 
             Dvara is ready.
-              Gateway   {gateway}/v1        (base URL of OpenAI clients)
+              {(settings.Role == NodeRole.Silo ? $"Silo      {gateway}           (takes no calls)" : $"Gateway   {gateway}/v1        (base URL of OpenAI clients)")}
               Docs      {admin}/docs
               Data      {Path.GetFullPath(settings.DataDirectory)}
             """);

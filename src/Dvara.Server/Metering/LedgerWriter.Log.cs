@@ -30,4 +30,7 @@ internal sealed partial class LedgerWriter
 
     [LoggerMessage(9, LogLevel.Error, "The ledger had this journal up to {Acknowledged} and has it up to {Shipped} only: it lost commits. They are shipped again.")]
     private static partial void LogWentBack(ILogger logger, long acknowledged, long shipped);
+
+    [LoggerMessage(10, LogLevel.Warning, "Everything is in the ledger, but the journal could not be closed there; the next start sees to it.")]
+    private static partial void LogNotClosed(ILogger logger, Exception exception);
 }

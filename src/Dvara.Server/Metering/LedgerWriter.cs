@@ -65,6 +65,9 @@ internal sealed partial class LedgerWriter(
     /// <summary>Attempts that the last process had left without a charge.</summary>
     public int LeftOpen { get; private set; }
 
+    /// <summary>True once everything is in the ledger and the journal is CLOSED there.</summary>
+    public bool IsClosed { get; private set; }
+
     /// <summary>Counts the processes that have opened the journal; this one's, once it has.</summary>
     public long Epoch => _epoch;
 
@@ -149,10 +152,11 @@ internal sealed partial class LedgerWriter(
         try
         {
             await database.WriteAsync(WriteLane.Ledger, CloseAsync, cancellationToken);
+            IsClosed = true;
         }
         catch (Exception exception) when (exception is DbException or CommitUnconfirmedException)
         {
-            LogLeftOpen(logger, 0, 0);
+            LogNotClosed(logger, exception);
         }
     }
 
@@ -299,7 +303,7 @@ internal sealed partial class LedgerWriter(
 
             throw;
         }
-        catch (Exception exception)
+        catch (Exception exception) when (_isStarted || !database.IsDenied(exception))
         {
             if (!_isLate)
             {

@@ -81,6 +81,9 @@ internal abstract class Database : IAsyncDisposable
     /// <summary>True when the values are to blame, whatever else happens: writing them again would be refused again.</summary>
     public abstract bool IsRefusal(Exception exception);
 
+    /// <summary>True when the database's role lacks a right: whatever is tried again is denied again, until an operator grants it.</summary>
+    public virtual bool IsDenied(Exception exception) => false;
+
     public abstract ValueTask DisposeAsync();
 }
 

@@ -89,5 +89,7 @@ internal sealed class PostgresDatabase : Database
         // Classes of SQLSTATE: data exception, integrity violation, program limit. The others are troubles that pass.
         exception is PostgresException { SqlState: [ '2', '2' or '3', .. ] or [ '5', '4', .. ] };
 
+    public override bool IsDenied(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.InsufficientPrivilege };
+
     public override ValueTask DisposeAsync() => ValueTask.CompletedTask;
 }

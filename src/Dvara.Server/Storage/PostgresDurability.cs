@@ -9,7 +9,7 @@ namespace Dvara.Server.Storage;
 /// Whether the server keeps what it acknowledges. A start on one that does not is refused; one that is reconfigured while silos run makes
 /// them not ready, and the log says so.
 /// </summary>
-internal sealed partial class PostgresDurability(Database database, ILogger<PostgresDurability> logger)
+internal sealed partial class PostgresDurability(PostgresPools pools, ILogger<PostgresDurability> logger)
     : PeriodicService(TimeSpan.FromSeconds(10), "Whether PostgreSQL keeps what it acknowledges could not be asked.", logger), IHealthCheck
 {
     private const string ReadSettings = "SELECT current_setting('fsync'), current_setting('synchronous_commit')";
@@ -30,7 +30,10 @@ internal sealed partial class PostgresDurability(Database database, ILogger<Post
 
     protected override async Task TickAsync(CancellationToken stoppingToken)
     {
-        var problem = await database.ReadAsync(ProblemAsync, stoppingToken);
+        // A setting of the role or of the database is every new connection's, and no older one's; any of the ledger's may have either.
+        await using var fresh = await pools.ConnectAsync(stoppingToken);
+        await using var old = await pools.Ledger.OpenConnectionAsync(stoppingToken);
+        var problem = await ProblemAsync(fresh) ?? await ProblemAsync(old);
         if (problem is not null && _problem is null)
         {
             LogForgetful(logger, problem);

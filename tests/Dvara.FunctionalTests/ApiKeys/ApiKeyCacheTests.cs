@@ -249,11 +249,19 @@ public sealed class ApiKeyCacheTests
         clock.Advance(TimeSpan.FromMinutes(10));
         Assert.Same(known, Find(node.Cache, key));
         await Assert.ThrowsAsync<ApiKeysUnavailableException>(async () => await node.Cache.FindAsync(cold, CancellationToken.None));
+        Assert.Equal(HttpStatusCode.OK, await ReadyAsync());
         clock.Advance(TimeSpan.FromTicks(1));
         await Assert.ThrowsAsync<ApiKeysUnavailableException>(async () => await node.Cache.FindAsync(key, CancellationToken.None));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await ReadyAsync());
 
         await node.ExecuteAsync("ALTER TABLE away RENAME TO api_keys; ALTER TABLE changes_away RENAME TO changes");
         Assert.Equal(ApiKeyStatus.Active, (await node.Cache.FindAsync(key, CancellationToken.None))!.Status);
+
+        async Task<HttpStatusCode> ReadyAsync()
+        {
+            using var answer = await node.Admin.GetAsync("/readyz");
+            return answer.StatusCode;
+        }
     }
 
     [Fact]

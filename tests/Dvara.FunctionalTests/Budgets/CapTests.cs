@@ -103,6 +103,8 @@ public sealed class CapTests : IAsyncLifetime
     {
         var tagged = await TenantBudgetAsync(1, new() { ["tag"] = new JsonObject { ["key"] = "Project", ["value"] = "apollo" } });
         var model = await TenantBudgetAsync(1, new() { ["model"] = "gpt-4o-*" });
+        var named = await TenantBudgetAsync(1, new() { ["model"] = "mock/gpt-4o-mini" });
+        var elsewhere = await TenantBudgetAsync(1, new() { ["model"] = "openai/gpt-4o*" });
         var fleet = await _node.Admin.MakeBudgetAsync(1);
         using var other = await TestTenant.CreateAsync(_node);
 
@@ -113,6 +115,8 @@ public sealed class CapTests : IAsyncLifetime
 
         Assert.Equal(Cost, (decimal)(await _node.Admin.UsageAsync(tagged))["spentUsd"]!);
         Assert.Equal(0.00045m, (decimal)(await _node.Admin.UsageAsync(model))["spentUsd"]!);
+        Assert.Equal(0.00045m, (decimal)(await _node.Admin.UsageAsync(named))["spentUsd"]!);
+        Assert.Equal(0m, (decimal)(await _node.Admin.UsageAsync(elsewhere))["spentUsd"]!);
         Assert.Equal((3 * Cost) + 0.00045m, (decimal)(await _node.Admin.UsageAsync(fleet))["spentUsd"]!);
     }
 

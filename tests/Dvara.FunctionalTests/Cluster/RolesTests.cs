@@ -2,8 +2,11 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Net.Sockets;
 using Dapper;
+using Dvara.Server.Budgets;
+using Dvara.Server.Metering;
 using Dvara.Server.Storage;
 using Dvara.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using Xunit;
 
@@ -66,6 +69,93 @@ public sealed class RolesTests : IAsyncLifetime
         {
             var refusal = await Assert.ThrowsAsync<PostgresException>(() => application.ExecuteAsync(forbidden));
             Assert.Equal(PostgresErrorCodes.InsufficientPrivilege, refusal.SqlState);
+        }
+    }
+
+    [Fact]
+    public async Task Shipment_ThatTheRoleMayNotMake_SaysSo_AndIsMadeOnceItMay()
+    {
+        await using (var migrator = new PostgresPools(As("dvara_migrator")))
+        {
+            await PostgresMigrator.MigrateAsync(migrator, CancellationToken.None);
+        }
+
+        await using var superuser = await ConnectAsync(_superuser);
+        var folder = Directory.CreateTempSubdirectory("dvara-gone-");
+        try
+        {
+            await using (var silo = await GatewayProcess.StartAsync(folder.FullName, new Dictionary<string, string?>
+            {
+                ["DVARA_POSTGRES"] = As("dvara_app"), ["DVARA_MASTER_KEY"] = GatewayEnvironment.MasterKey, ["DVARA_ADVERTISED_IP"] = "127.0.0.1",
+            }))
+            {
+                var (_, key) = await DrillLoad.NewKeyAsync(silo.Admin);
+                await superuser.ExecuteAsync("REVOKE INSERT ON dvara.charges FROM dvara_app");
+                using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions")
+                {
+                    Headers = { Authorization = new("Bearer", key) },
+                    Content = JsonContent.Create(new { model = "mock/gpt-4o", messages = new[] { new { role = "user", content = "Hi" } } }),
+                };
+                using var answer = await silo.Admin.SendAsync(request);
+                Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+                await silo.KillAsync();
+            }
+
+            var denied = await Assert.ThrowsAsync<PostgresException>(ShipAsync);
+            await superuser.ExecuteAsync("GRANT INSERT ON dvara.charges TO dvara_app; REVOKE UPDATE ON dvara.leases FROM dvara_app");
+            var open = await Assert.ThrowsAsync<IOException>(ShipAsync);
+            await superuser.ExecuteAsync("GRANT UPDATE ON dvara.leases TO dvara_app");
+            var shipped = await ShipAsync();
+
+            Assert.Equal(PostgresErrorCodes.InsufficientPrivilege, denied.SqlState);
+            Assert.Contains("could not be closed", open.Message, StringComparison.Ordinal);
+            Assert.Contains("and closed", shipped, StringComparison.Ordinal);
+            Assert.Equal((1, "CLOSED"), await superuser.QuerySingleAsync<(int, string)>("SELECT (SELECT count(*) FROM dvara.charges)::int, (SELECT state FROM dvara.journals)"));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+
+        async Task<string> ShipAsync()
+        {
+            await using var pools = new PostgresPools(As("dvara_app"));
+            return await JournalShipment.RunAsync(
+                pools, folder.FullName, adopt: false, [new BudgetLedger(new CapBookState(), TimeProvider.System)], NullLoggerFactory.Instance, CancellationToken.None);
+        }
+    }
+
+    /// <summary>Of the role, which only new connections have.</summary>
+    [Fact]
+    public async Task Ledger_ThatForgetsFromNowOn_MakesSilosNotReady()
+    {
+        await using var node = await GatewayEnvironment.StartAsync(new Dictionary<string, string?>
+        {
+            ["DVARA_POSTGRES"] = As("dvara_migrator"), ["DVARA_MASTER_KEY"] = GatewayEnvironment.MasterKey, ["DVARA_ADVERTISED_IP"] = "127.0.0.1",
+        });
+        await using var superuser = await ConnectAsync(_superuser);
+        var database = new NpgsqlConnectionStringBuilder(_superuser).Database;
+        Assert.Equal("ready", await node.Client.GetStringAsync("/readyz"));
+
+        await superuser.ExecuteAsync($"ALTER ROLE dvara_migrator IN DATABASE {database} SET synchronous_commit = off");
+        try
+        {
+            using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+            using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(200));
+            string said;
+            do
+            {
+                await poll.WaitForNextTickAsync(patience.Token);
+                using var answer = await node.Client.GetAsync("/readyz", patience.Token);
+                said = await answer.Content.ReadAsStringAsync(patience.Token);
+            }
+            while (said == "ready");
+
+            Assert.Contains("synchronous_commit is off", said, StringComparison.Ordinal);
+        }
+        finally
+        {
+            await superuser.ExecuteAsync($"ALTER ROLE dvara_migrator IN DATABASE {database} RESET synchronous_commit");
         }
     }
 

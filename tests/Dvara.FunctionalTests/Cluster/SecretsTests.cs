@@ -30,6 +30,18 @@ public sealed class SecretsTests : IAsyncLifetime
         Assert.Contains("DVARA_MASTER_KEY is not set", refusal.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>It would lock out whoever has the first one.</summary>
+    [Fact]
+    public async Task Silo_WithAnotherAdminToken_DoesNotStart_AndTheFirstOneStays()
+    {
+        var refusal = await Assert.ThrowsAsync<SettingsException>(
+            () => _cluster.AddAsync(new Dictionary<string, string?> { ["DVARA_ADMIN_TOKEN"] = "another-admin-token-0123456789" }));
+
+        Assert.Contains("DVARA_ADMIN_TOKEN is not the bootstrap token", refusal.Message, StringComparison.Ordinal);
+        using var answer = await _cluster.Nodes[0].Admin.GetAsync("/v1/admin/tenants");
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+    }
+
     [Fact]
     public async Task BootstrapToken_OfSilosThatStartTogether_IsOneAndShownByItsMaker()
     {

@@ -14,15 +14,15 @@ public sealed class CapBookTests
         Gen.OneOf(Tenants).Nullable(),
         Gen.OneOf(Keys).Nullable(),
         Gen.Select(Gen.OneOf("team", "Team", "stage", "Straße"), Gen.OneOf("a", "A", ""), (key, value) => new CapTag(key, value)).Nullable(),
-        Gen.OneOf<string?>(null, "gpt-4o", "gpt-4o*", "gpt-*", "*", "GPT-4o"),
+        Gen.OneOf<string?>(null, "gpt-4o", "gpt-4o*", "gpt-*", "*", "GPT-4o", "openai/gpt-4o", "openai/*", "open*"),
         Gen.Bool,
         (tenant, key, tag, model, enabled) => SomeCaps.Of(tenant, tenant is null ? null : key, tag, model) with { Enabled = enabled });
 
     private static readonly Gen<CapScope> AnyScope = Gen.Select(
-        Gen.OneOf(Tenants), Gen.OneOf(Keys), Gen.OneOf("gpt-4o", "gpt-4o-mini", "gpt-", "o3", "GPT-4o"),
+        Gen.OneOf(Tenants), Gen.OneOf(Keys), Gen.OneOf("openai", "open"), Gen.OneOf("gpt-4o", "gpt-4o-mini", "gpt-", "o3", "GPT-4o"),
         Gen.Dictionary(Gen.OneOf("team", "TEAM", "stage", "straße"), Gen.OneOf("a", "A", ""))[0, 3],
-        (tenant, key, model, tags) => new CapScope(
-            tenant, key, model, tags.DistinctBy(tag => tag.Key.ToUpperInvariant()).ToDictionary(tag => tag.Key, tag => tag.Value)));
+        (tenant, key, provider, model, tags) => new CapScope(
+            tenant, key, provider, model, tags.DistinctBy(tag => tag.Key.ToUpperInvariant()).ToDictionary(tag => tag.Key, tag => tag.Value)));
 
     private static Guid[] Ids => [.. Enumerable.Range(1, 3).Select(i => new Guid(i, 0, 0, new byte[8]))];
 
@@ -36,8 +36,10 @@ public sealed class CapBookTests
                 && (cap.ApiKeyId is null || cap.ApiKeyId == scope.ApiKeyId)
                 && (cap.Tag is not { } wanted || scope.Tags.Any(tag =>
                     tag.Key.Equals(wanted.Key, StringComparison.OrdinalIgnoreCase) && tag.Value == wanted.Value))
-                && (cap.Model is null || cap.Model == scope.Model
-                    || (cap.Model.EndsWith('*') && scope.Model.StartsWith(cap.Model[..^1], StringComparison.Ordinal))));
+                && (cap.Model is null || new[] { scope.Model, $"{scope.Provider}/{scope.Model}" }.Any(name => cap.Model == name
+                    // A prefix is one of the model, or of the whole name from behind the provider on.
+                    || (cap.Model.EndsWith('*') && name.StartsWith(cap.Model[..^1], StringComparison.Ordinal)
+                        && (name == scope.Model || cap.Model.StartsWith(scope.Provider + "/", StringComparison.Ordinal))))));
             var matching = new List<Cap>();
 
             new CapBook(1, caps).Match(scope, matching);
@@ -54,8 +56,16 @@ public sealed class CapBookTests
     [InlineData("gpt-4o*", "GPT-4o", false)]
     [InlineData("*", "", true)]
     [InlineData("", "gpt-4o", false)]
+    [InlineData("openai/gpt-4o", "gpt-4o", true)]
+    [InlineData("openai/gpt-4o*", "gpt-4o-mini", true)]
+    [InlineData("openai/*", "gpt-4o", true)]
+    [InlineData("openai*", "gpt-4o", false)]
+    [InlineData("open/gpt-4o", "gpt-4o", false)]
+    [InlineData("mistral/gpt-4o", "gpt-4o", false)]
+    [InlineData("openai/gpt-4o", "openai/gpt-4o", true)]
+    [InlineData("openai/", "gpt-4o", false)]
     public void Model_IsItsName_OrWhatBeginsLikeThePrefix(string cap, string model, bool matches) =>
-        Assert.Equal(matches, SomeCaps.Of(model: cap).Matches(new(Tenants[0], Keys[0], model, new Dictionary<string, string>())));
+        Assert.Equal(matches, SomeCaps.Of(model: cap).Matches(new(Tenants[0], Keys[0], "openai", model, new Dictionary<string, string>())));
 
     [Theory]
     [InlineData("Team", "a", true)]
@@ -66,7 +76,7 @@ public sealed class CapBookTests
         Assert.Equal(
             matches,
             SomeCaps.Of(tag: new(key, value)).Matches(
-                new(Tenants[0], Keys[0], "gpt-4o", new Dictionary<string, string> { ["stage"] = "a", ["team"] = "a" })));
+                new(Tenants[0], Keys[0], "openai", "gpt-4o", new Dictionary<string, string> { ["stage"] = "a", ["team"] = "a" })));
 
     [Fact]
     public void Find_GivesWhatIsInTheBook_AndNothingElse()
