@@ -143,9 +143,9 @@ internal sealed class MeteredStream : Stream
         _meter.Complete();
         var facts = _meter.Facts(estimate: true);
 
-        // What breaks behind the terminating event breaks nothing; and hosts that end a stream with its usage but without [DONE] have
-        // said everything too. Others were cut.
-        var cut = _meter.Terminated ? null : broken ?? (facts.Usage is not null ? null : Outcomes.StreamCut);
+        // What breaks behind the terminating event breaks nothing; and hosts that end a stream properly with its finish reason or its usage,
+        // but without [DONE], have said everything too. Others were cut.
+        var cut = _meter.Terminated ? null : broken ?? (_meter.Finished || facts.Usage is not null ? null : Outcomes.StreamCut);
         if (cut is not null && facts.Usage is null && _attempt.Call.ToldAtEnd)
         {
             await _attempt.UnresolveAsync(cut, facts);
