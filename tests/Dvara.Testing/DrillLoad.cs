@@ -107,6 +107,9 @@ public sealed class DrillLoad(int seed)
         await Recorded.WriteAsync(httpContext, "application/json", Encoding.UTF8.GetBytes(Recorded.Chat(usage)));
     }
 
+    /// <summary>Charges of calls that never reached the upstream.</summary>
+    public int WithoutUpstream(IEnumerable<JsonNode> lines) => lines.Count(line => !_upstreamCalls.ContainsKey((string)line["endUser"]!));
+
     /// <param name="lines">Every line of the ledger, as <c>/costs</c> shows it.</param>
     /// <param name="openMax">So many calls can have been open when something died: charges without an upstream call are no more than that.</param>
     /// <returns>How many charges had no upstream call, and everything that must not be.</returns>
@@ -148,15 +151,15 @@ public sealed class DrillLoad(int seed)
         return (withoutUpstream, violations);
     }
 
-    /// <summary>Every line of one tenant, through the API's own pages.</summary>
-    public static async Task<List<JsonNode>> ReadLinesAsync(HttpClient admin, string tenant)
+    /// <summary>Every line of one tenant, or those from an instant on, through the API's own pages.</summary>
+    public static async Task<List<JsonNode>> ReadLinesAsync(HttpClient admin, string tenant, string from = "2020-01-01T00:00:00Z")
     {
         var lines = new List<JsonNode>();
         string? cursor = null;
         do
         {
             using var answer = await admin.GetAsync(
-                $"/v1/admin/costs?tenantId={tenant}&from=2020-01-01T00:00:00Z&to=2040-01-01T00:00:00Z&limit=1000{(cursor is null ? "" : "&cursor=" + Uri.EscapeDataString(cursor))}");
+                $"/v1/admin/costs?tenantId={tenant}&from={from}&to=2040-01-01T00:00:00Z&limit=1000{(cursor is null ? "" : "&cursor=" + Uri.EscapeDataString(cursor))}");
             if (!answer.IsSuccessStatusCode)
             {
                 throw new HttpRequestException($"{admin.BaseAddress}: {(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync()}");

@@ -50,6 +50,20 @@ public static class Recorded
         return response.Body.WriteAsync(body, httpContext.RequestAborted).AsTask();
     }
 
+    /// <summary>A stream whose every byte is a write of its own, characters of several bytes included.</summary>
+    public static async Task WriteInSingleBytesAsync(HttpContext httpContext, string stream)
+    {
+        httpContext.Response.ContentType = "text/event-stream";
+        foreach (var part in Encoding.UTF8.GetBytes(stream))
+        {
+            await httpContext.Response.Body.WriteAsync(new[] { part });
+            await httpContext.Response.Body.FlushAsync();
+        }
+    }
+
+    /// <summary>The head of a stream: its deltas up to and with this many, and no end.</summary>
+    public static string BrokenChatStream(int deltas) => string.Join("\n\n", ChatStream(usage: false).Split("\n\n")[..(deltas + 1)]) + "\n\n";
+
     public static string Chat(string? usage = null, string model = "gpt-4o-2024-08-06") =>
         $$"""
         {

@@ -18,8 +18,14 @@ public interface IStreamMeter : IDisposable
     /// </summary>
     void Complete();
 
-    /// <summary>True once the terminating event (<c>[DONE]</c>) has been read; without it the stream is broken.</summary>
+    /// <summary>True once the terminating event (<c>[DONE]</c>) has been read.</summary>
     bool Terminated { get; }
+
+    /// <summary>
+    /// True once the model has said why it stopped (<c>finish_reason</c>): an answer that ends properly behind it is whole, though hosts
+    /// leave the terminating event out.
+    /// </summary>
+    bool Finished { get; }
 
     /// <summary>True when the provider sent an error object inside its 200 stream.</summary>
     bool Failed { get; }

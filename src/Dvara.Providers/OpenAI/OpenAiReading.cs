@@ -23,6 +23,9 @@ internal sealed class OpenAiReading(Endpoint endpoint, string model) : IDisposab
     /// <summary>True once an object had what this endpoint answers with.</summary>
     public bool HasResult { get; private set; }
 
+    /// <summary>True once a choice had a reason to end.</summary>
+    public bool HasFinished { get; private set; }
+
     public ChunkShape Read(ReadOnlySpan<byte> bytes)
     {
         try
@@ -195,7 +198,18 @@ internal sealed class OpenAiReading(Endpoint endpoint, string model) : IDisposab
         while (json.Read() && json.CurrentDepth > depth)
         {
             any = true;
-            if (json.TokenType == JsonTokenType.PropertyName)
+            if (json.TokenType != JsonTokenType.PropertyName)
+            {
+                continue;
+            }
+
+            // A member of the choice itself, not of what was generated. Some hosts send an empty reason until there is one.
+            if (json.CurrentDepth == depth + 2 && json.ValueTextEquals("finish_reason"u8))
+            {
+                json.Read();
+                HasFinished |= json.TokenType == JsonTokenType.String && !json.ValueSpan.IsEmpty;
+            }
+            else
             {
                 ReadGenerated(ref json);
             }

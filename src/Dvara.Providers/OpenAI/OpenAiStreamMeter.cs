@@ -20,6 +20,8 @@ public sealed class OpenAiStreamMeter(Endpoint endpoint, string model, bool hide
 
     public bool Terminated { get; private set; }
 
+    public bool Finished => _reading.HasFinished;
+
     public bool Failed { get; private set; }
 
     public ReadOnlyMemory<byte> Tail => _tail.WrittenMemory;

@@ -15,6 +15,8 @@ public sealed class OpenAiWholeMeter(Endpoint endpoint, string model) : IStreamM
 
     public bool Terminated => _scan.Closed;
 
+    public bool Finished => _scan.Closed;
+
     public bool Failed => _reading.HasError;
 
     public ReadOnlyMemory<byte> Tail => _last.AsMemory(0, _any ? 1 : 0);

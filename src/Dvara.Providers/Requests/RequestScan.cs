@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text;
 using System.Text.Json;
 
 namespace Dvara.Providers.Requests;
@@ -152,15 +150,15 @@ internal ref struct RequestScan(ReadOnlySpan<byte> body, Endpoint endpoint) : ID
         _model = _json.Token == JsonTokenType.String ? _json.Text() : null;
         return IsModelName(_model) || _json.Invalid(
             "model",
-            $"model must be a string of 1 to {ModelCharactersMax} characters, without control or invisible characters, space around it, or segments . and ..");
+            $"model must be a string of 1 to {ModelCharactersMax} characters, printable ASCII, without space around it or segments . and ..");
     }
 
-    /// <summary>It becomes part of rows, logs and statements, where two names that look alike must be alike.</summary>
+    /// <summary>It becomes part of rows, logs and statements, where two names that look alike must be alike. No provider needs more than ASCII.</summary>
     private static bool IsModelName(string? name) =>
         name?.Length is > 0 and <= ModelCharactersMax
-        && !char.IsWhiteSpace(name[0])
-        && !char.IsWhiteSpace(name[^1])
-        && !name.EnumerateRunes().Any(rune => Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format)
+        && !name.AsSpan().ContainsAnyExceptInRange(' ', '~')
+        && name[0] != ' '
+        && name[^1] != ' '
         && !name.Split('/').Any(segment => segment is "." or "..");
 
     private bool ReadEndUser()

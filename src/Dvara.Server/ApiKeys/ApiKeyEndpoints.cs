@@ -107,7 +107,7 @@ internal static class ApiKeyEndpoints
     }
 
     private static async Task<IResult> UpdateAsync(
-        string id, string keyId, HttpContext httpContext, ApiKeyStore store, ChangeFeed changes, TimeProvider clock)
+        string id, string keyId, HttpContext httpContext, ApiKeyStore store, ApiKeyUses uses, ChangeFeed changes, TimeProvider clock)
     {
         var (patch, error) = await AdminJson.ReadObjectAsync(httpContext, ApiKeyRequest.Verbatim);
         if (error is not null)
@@ -115,6 +115,7 @@ internal static class ApiKeyEndpoints
             return error;
         }
 
+        await uses.WriteAsync(httpContext.RequestAborted);
         var (change, refusal) = await ChangeAsync(id, keyId, httpContext, store, changes, key =>
         {
             if (key.Status is ApiKeyStatus.Revoked or ApiKeyStatus.Rotated)
@@ -136,8 +137,9 @@ internal static class ApiKeyEndpoints
     }
 
     private static async Task<IResult> RevokeAsync(
-        string id, string keyId, HttpContext httpContext, ApiKeyStore store, ChangeFeed changes, TimeProvider clock)
+        string id, string keyId, HttpContext httpContext, ApiKeyStore store, ApiKeyUses uses, ChangeFeed changes, TimeProvider clock)
     {
+        await uses.WriteAsync(httpContext.RequestAborted);
         var (change, refusal) = await ChangeAsync(id, keyId, httpContext, store, changes, key =>
         {
             if (key.Status == ApiKeyStatus.Revoked)

@@ -14,6 +14,7 @@ internal static class CostsEndpoints
         costs.MapGet("/summary/by-tag", SumByTagAsync).RequireScope("costs:read");
         costs.MapGet("/{id}", FindAsync).RequireScope("costs:read").WithoutQuery();
         costs.MapResolve();
+        app.MapUnpriced();
     }
 
     private static async Task<IResult> ListAsync(HttpContext httpContext, CostsStore store, LedgerCatchUp ledger, CursorCodec cursors)

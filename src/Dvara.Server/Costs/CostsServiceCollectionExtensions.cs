@@ -7,6 +7,7 @@ internal static class CostsServiceCollectionExtensions
     public static IServiceCollection AddCosts(this IServiceCollection services) => services
         .AddSingleton<CostsStore>()
         .AddSingleton<SummaryStore>()
+        .AddSingleton<UnpricedStore>()
         .AddSingleton<LedgerCatchUp>()
         .AddSingleton<RequestCosts>()
         .AddSingleton<Resolutions>()

@@ -23,10 +23,10 @@ internal sealed class AnswerBody : IDisposable
         _idle = TimeSpan.FromSeconds(options.IdleSeconds);
         _total = TimeSpan.FromSeconds(options.TotalSeconds);
         _started = clock.GetTimestamp();
-        _patience = CancellationTokenSource.CreateLinkedTokenSource(watch.Stop);
+        _patience = CancellationTokenSource.CreateLinkedTokenSource(watch.Stop, watch.Overdue);
     }
 
-    /// <exception cref="AnswerBrokenException">The line broke, the provider fell silent, or the client left and nobody drains.</exception>
+    /// <exception cref="AnswerBrokenException">The line broke, the provider fell silent, the client left and nobody drains, or the node stops.</exception>
     public async ValueTask<int> ReadAsync(Memory<byte> destination)
     {
         try
@@ -47,7 +47,7 @@ internal sealed class AnswerBody : IDisposable
         }
         catch (OperationCanceledException exception)
         {
-            throw new AnswerBrokenException(_watch.ClientGone ? Outcomes.ClientClosed : Outcomes.ProviderTimeout, exception);
+            throw new AnswerBrokenException(_watch.Cause ?? Outcomes.ProviderTimeout, exception);
         }
         catch (Exception exception) when (exception is IOException or HttpRequestException or InvalidDataException || IsNoBrotli(exception))
         {
@@ -76,6 +76,7 @@ internal sealed class AnswerBrokenException(string outcome, Exception inner) : E
 internal static class Outcomes
 {
     public const string ClientClosed = "client_closed";
+    public const string GatewayStopped = "gateway_stopped";
     public const string ProviderTimeout = "provider_timeout";
     public const string ConnectionReset = "connection_reset";
     public const string ProviderUnreachable = "provider_unreachable";

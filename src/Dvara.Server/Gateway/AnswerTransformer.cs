@@ -61,7 +61,7 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
             return false;
         }
 
-        watch.StopAfter(Timeout.InfiniteTimeSpan);
+        watch.BeginAnswer();
         attempt.Status = (int)proxyResponse.StatusCode;
         attempt.ProviderRequestId = HeaderRules.ProviderRequestId(proxyResponse.Headers);
         httpContext.Features.Get<IHttpResponseFeature>()!.ReasonPhrase = null;
@@ -80,9 +80,12 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
         {
             // The head was read and the rest did not come: the provider did the work, and its usage went with the line.
             await attempt.UnresolveAsync(broken.Outcome);
-            Refusal = broken.Outcome == Outcomes.ProviderTimeout
-                ? GatewayErrors.ProviderTimeout(_call.Route.Provider.Id)
-                : GatewayErrors.ProviderError(_call.Route.Provider.Id, "broke off its answer; the call is kept as unresolved");
+            Refusal = broken.Outcome switch
+            {
+                Outcomes.GatewayStopped => GatewayErrors.Stopped,
+                Outcomes.ProviderTimeout => GatewayErrors.ProviderTimeout(_call.Route.Provider.Id),
+                _ => GatewayErrors.ProviderError(_call.Route.Provider.Id, "broke off its answer; the call is kept as unresolved"),
+            };
             return false;
         }
         finally

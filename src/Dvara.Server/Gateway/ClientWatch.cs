@@ -2,32 +2,39 @@ namespace Dvara.Server.Gateway;
 
 /// <summary>
 /// Stands between the client's connection and the forwarder: when the client leaves, an answer whose usage would be lost is drained
-/// within bounds instead of being cut. While it is attached, <c>HttpContext.RequestAborted</c> means "stop the call upstream".
+/// within bounds instead of being cut. While it is attached, <c>HttpContext.RequestAborted</c> means "stop the call upstream". It ends the
+/// call, too, when the node has no more time for it.
 /// </summary>
 internal sealed class ClientWatch : IDisposable
 {
     private readonly CancellationTokenSource _stop = new();
     private readonly HttpContext _httpContext;
     private readonly CancellationToken _clientAborted;
-    private readonly CancellationTokenRegistration _registration;
+    private readonly CancellationTokenRegistration _onClientGone;
+    private readonly CancellationTokenRegistration _onOverdue;
     private readonly DrainGate _drains;
     private readonly bool _drain;
 
     // A deadline that is set in one step with the look at it: a drain that begins in between would lose its bound.
     private readonly Lock _deadline = new();
     private bool _draining;
+    private bool _answers;
+    private string? _cause;
 
     /// <param name="httpContext">The client's request.</param>
     /// <param name="drain">True for whole answers and for models with hidden reasoning; visible streams are cancelled.</param>
     /// <param name="drains">The bounds.</param>
-    public ClientWatch(HttpContext httpContext, bool drain, DrainGate drains)
+    /// <param name="overdue">The node stops and has waited for its calls long enough.</param>
+    public ClientWatch(HttpContext httpContext, bool drain, DrainGate drains, CancellationToken overdue)
     {
         _httpContext = httpContext;
         _drain = drain;
         _drains = drains;
         _clientAborted = httpContext.RequestAborted;
         httpContext.RequestAborted = _stop.Token;
-        _registration = _clientAborted.UnsafeRegister(static watch => ((ClientWatch)watch!).OnClientGone(), this);
+        Overdue = overdue;
+        _onClientGone = _clientAborted.UnsafeRegister(static watch => ((ClientWatch)watch!).OnClientGone(), this);
+        _onOverdue = overdue.UnsafeRegister(static watch => ((ClientWatch)watch!).OnOverdue(), this);
     }
 
     public bool ClientGone => _clientAborted.IsCancellationRequested;
@@ -35,21 +42,23 @@ internal sealed class ClientWatch : IDisposable
     /// <summary>Ends the call upstream.</summary>
     public CancellationToken Stop => _stop.Token;
 
-    /// <summary>Ends the call after that, unless it is told another time before; the bound of a drain stays.</summary>
-    public void StopAfter(TimeSpan deadline)
-    {
-        lock (_deadline)
-        {
-            if (!_draining)
-            {
-                _stop.CancelAfter(deadline);
-            }
-        }
-    }
+    /// <summary>Ends the reading of an answer that has begun, not the call: the client is still to be told.</summary>
+    public CancellationToken Overdue { get; }
+
+    /// <summary>Why the call is ended from this side, one of <see cref="Outcomes"/>; null: it is not. Of two causes the first.</summary>
+    /// <remarks>The tokens are asked as well: whoever else hears of them may come here before this object's own turn.</remarks>
+    public string? Cause => Volatile.Read(ref _cause) ?? (ClientGone ? Outcomes.ClientClosed : Overdue.IsCancellationRequested ? Outcomes.GatewayStopped : null);
+
+    /// <summary>Ends the call after that, unless the answer begins before.</summary>
+    public void StopAfter(TimeSpan deadline) => Bound(deadline, answers: false);
+
+    /// <summary>The answer begins: from here on its reading has bounds of its own (<see cref="AnswerBody"/>). The bound of a drain stays.</summary>
+    public void BeginAnswer() => Bound(Timeout.InfiniteTimeSpan, answers: true);
 
     public void Dispose()
     {
-        _registration.Dispose();
+        _onOverdue.Dispose();
+        _onClientGone.Dispose();
         _httpContext.RequestAborted = _clientAborted;
         if (_draining)
         {
@@ -59,14 +68,41 @@ internal sealed class ClientWatch : IDisposable
         _stop.Dispose();
     }
 
+    private void Bound(TimeSpan deadline, bool answers)
+    {
+        lock (_deadline)
+        {
+            _answers = answers;
+            if (!_draining)
+            {
+                _stop.CancelAfter(deadline);
+            }
+        }
+    }
+
     private void OnClientGone()
     {
+        Interlocked.CompareExchange(ref _cause, Outcomes.ClientClosed, null);
         lock (_deadline)
         {
             _draining = _drain && _drains.TryEnter();
             if (_draining)
             {
                 _stop.CancelAfter(_drains.Bound);
+                return;
+            }
+        }
+
+        _stop.Cancel();
+    }
+
+    private void OnOverdue()
+    {
+        Interlocked.CompareExchange(ref _cause, Outcomes.GatewayStopped, null);
+        lock (_deadline)
+        {
+            if (_answers)
+            {
                 return;
             }
         }

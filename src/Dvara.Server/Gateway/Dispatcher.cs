@@ -14,7 +14,7 @@ namespace Dvara.Server.Gateway;
 /// </summary>
 internal sealed class Dispatcher(
     IHttpForwarder forwarder, BudgetGate gate, Bounds bounds, HoldRefusals refusals, Attempts attempts, DrainGate drains, GatewayOptions options,
-    LoopMark loop, TimeProvider clock)
+    LoopMark loop, Drain node, TimeProvider clock)
 {
     /// <summary>The forwarder's own timer is out of the way: silence is bounded where the error event can still be sent.</summary>
     private static readonly ForwarderRequestConfig _config = new() { ActivityTimeout = TimeSpan.FromDays(2) };
@@ -24,6 +24,11 @@ internal sealed class Dispatcher(
     {
         for (var number = 1; ; number++)
         {
+            if (node.Overdue.IsCancellationRequested)
+            {
+                return (Drain.ShuttingDown, number > 1);
+            }
+
             // :: Step 3
             var decision = gate.HasCaps || Bounds.HasCeiling(call)
                 ? await gate.HoldAsync(bounds.Of(call), httpContext.RequestAborted)
@@ -87,7 +92,7 @@ internal sealed class Dispatcher(
         httpContext.Request.Body = PipeReader.Create(body).AsStream();
         httpContext.Request.ContentLength = body.Length;
 
-        using var watch = new ClientWatch(httpContext, drain: call.ToldAtEnd, drains);
+        using var watch = new ClientWatch(httpContext, drain: call.ToldAtEnd, drains, node.Overdue);
         watch.StopAfter(TimeSpan.FromSeconds(options.FirstByteSeconds));
         var transformer = new AnswerTransformer(attempt, asks, watch, options, loop, clock);
         var result = await forwarder.SendAsync(httpContext, provider.Root, provider.Invoker, _config, transformer, watch.Stop);
@@ -137,7 +142,7 @@ internal sealed class Dispatcher(
     {
         if (transformer.Answer is { } answer)
         {
-            await answer.AbandonAsync();
+            await answer.AbandonAsync(watch.Cause ?? Outcomes.ClientClosed);
             return;
         }
 
@@ -147,9 +152,13 @@ internal sealed class Dispatcher(
             await attempt.FailAsync(Outcomes.ProviderUnreachable);
             transformer.Refuse(GatewayErrors.ProviderUnavailable(provider, "cannot be reached"));
         }
-        else if (watch.ClientGone)
+        else if (watch.Cause is { } cause)
         {
-            await attempt.UnresolveAsync(Outcomes.ClientClosed);
+            await attempt.UnresolveAsync(cause);
+            if (!watch.ClientGone)
+            {
+                transformer.Refuse(GatewayErrors.Stopped);
+            }
         }
         else if (watch.Stop.IsCancellationRequested)
         {

@@ -50,6 +50,9 @@ internal static class GatewayErrors
     public static readonly ApiError KeysUnavailable = new(503, "server_error", "ledger_unavailable",
         "The API key cannot be looked up at the moment. Try again.");
 
+    public static readonly ApiError Stopped = new(503, "server_error", "shutting_down",
+        "This node of the gateway stopped before the provider had answered. The call may have been billed; it is kept as unresolved.");
+
     public static readonly ApiError TooManyBadKeys = new(429, "rate_limit_error", "rate_limit_exceeded",
         "Too many requests with keys that are not valid came from this address.");
 

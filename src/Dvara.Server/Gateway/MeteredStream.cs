@@ -89,7 +89,7 @@ internal sealed class MeteredStream : Stream
     }
 
     /// <summary>The forwarder gave up before the end (the client's side broke): charges what is known. After an end that failed it does nothing.</summary>
-    public Task AbandonAsync() => _ended ? Task.CompletedTask : EndAsync(Outcomes.ClientClosed);
+    public Task AbandonAsync(string outcome) => _ended ? Task.CompletedTask : EndAsync(outcome);
 
     /// <summary>The call is over. Apart from <see cref="Stream.Dispose()"/>, which the forwarder calls before the abandoned are charged.</summary>
     public void Release() => _meter.Dispose();
@@ -143,9 +143,9 @@ internal sealed class MeteredStream : Stream
         _meter.Complete();
         var facts = _meter.Facts(estimate: true);
 
-        // What breaks behind the terminating event breaks nothing; and hosts that end a stream with its usage but without [DONE] have
-        // said everything too. Others were cut.
-        var cut = _meter.Terminated ? null : broken ?? (facts.Usage is not null ? null : Outcomes.StreamCut);
+        // What breaks behind the terminating event breaks nothing; and hosts that end a stream properly with its finish reason or its usage,
+        // but without [DONE], have said everything too. Others were cut.
+        var cut = _meter.Terminated ? null : broken ?? (_meter.Finished || facts.Usage is not null ? null : Outcomes.StreamCut);
         if (cut is not null && facts.Usage is null && _attempt.Call.ToldAtEnd)
         {
             await _attempt.UnresolveAsync(cut, facts);
@@ -158,7 +158,13 @@ internal sealed class MeteredStream : Stream
         _owed = cut is not null && _events ? (byte[])[.. _meter.Tail.Span, .. ErrorEvent(cut)] : _meter.Tail;
     }
 
-    private byte[] ErrorEvent(string outcome) => Encoding.UTF8.GetBytes(
-        "data: {\"error\":{\"message\":\"The answer of the provider broke off (" + outcome + "). What was delivered has been charged.\","
-        + "\"type\":\"provider_error\",\"code\":\"provider_error\",\"param\":null,\"request_id\":\"" + _attempt.Call.RequestId + "\"}}\n\n");
+    private byte[] ErrorEvent(string outcome)
+    {
+        var (what, type, code) = outcome == Outcomes.GatewayStopped
+            ? ("This node of the gateway is stopping and ended the answer", "server_error", "shutting_down")
+            : ("The answer of the provider broke off", "provider_error", "provider_error");
+        return Encoding.UTF8.GetBytes(
+            $"data: {{\"error\":{{\"message\":\"{what} ({outcome}). What was delivered has been charged.\","
+            + $"\"type\":\"{type}\",\"code\":\"{code}\",\"param\":null,\"request_id\":\"{_attempt.Call.RequestId}\"}}}}\n\n");
+    }
 }

@@ -7,18 +7,28 @@ namespace Dvara.Server.Hosting;
 /// <summary>
 /// Stops the node without cutting anybody off. From the signal on <c>/readyz</c> fails. Load balancers take a while to see that, so for
 /// <c>Dvara:Hosting:LeaveSeconds</c> requests are still taken; after that new ones are 503, and those that run go on until they end or
-/// <c>Dvara:Hosting:StopSeconds</c> are over. Then the rest is aborted (the gateway charges what was delivered) and everything else stops.
+/// <c>Dvara:Hosting:StopSeconds</c> are over. Then the rest is told to end (the gateway says so to its clients and charges what was delivered),
+/// what does not is aborted, and everything else stops.
 /// Kestrel alone would close its listener at once, so that nobody could see that the node is not ready.
 /// </summary>
-internal sealed partial class Drain(DvaraSettings settings, StartUp startUp, ILogger<Drain> logger) : IHostedLifecycleService, IHealthCheck
+internal sealed partial class Drain(DvaraSettings settings, StartUp startUp, ILogger<Drain> logger)
+    : IHostedLifecycleService, IHealthCheck, IDisposable
 {
-    // Aborted requests settle what is known; nothing in that waits for anyone outside.
-    private static readonly TimeSpan AbortGrace = TimeSpan.FromSeconds(10);
+    public static readonly ApiError ShuttingDown =
+        new(StatusCodes.Status503ServiceUnavailable, "server_error", "shutting_down", "This node is stopping. Send the request again.");
+
+    // Requests that are told to end, and those that are aborted, settle what is known; nothing in that waits for anyone but a client that
+    // does not read its last word.
+    private static readonly TimeSpan EndGrace = TimeSpan.FromSeconds(5);
 
     private readonly ConcurrentDictionary<HttpContext, byte> _running = new();
     private readonly TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly CancellationTokenSource _overdue = new();
     private volatile bool _leaving;
     private volatile bool _draining;
+
+    /// <summary>Cancelled when the bound is over: what still runs ends itself and says why.</summary>
+    public CancellationToken Overdue => _overdue.Token;
 
     public async Task RunAsync(HttpContext httpContext, RequestDelegate next)
     {
@@ -67,13 +77,20 @@ internal sealed partial class Drain(DvaraSettings settings, StartUp startUp, ILo
             return;
         }
 
+        LogOverdue(logger, _running.Count);
+        await _overdue.CancelAsync();
+        if (await EndsWithinAsync(EndGrace))
+        {
+            return;
+        }
+
         LogAborting(logger, _running.Count);
         foreach (var httpContext in _running.Keys)
         {
             httpContext.Abort();
         }
 
-        await EndsWithinAsync(AbortGrace);
+        await EndsWithinAsync(EndGrace);
     }
 
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
@@ -89,8 +106,7 @@ internal sealed partial class Drain(DvaraSettings settings, StartUp startUp, ILo
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    private static readonly ApiError ShuttingDown =
-        new(StatusCodes.Status503ServiceUnavailable, "server_error", "shutting_down", "This node is stopping. Send the request again.");
+    public void Dispose() => _overdue.Dispose();
 
     private async Task<bool> EndsWithinAsync(TimeSpan bound)
     {
@@ -108,6 +124,9 @@ internal sealed partial class Drain(DvaraSettings settings, StartUp startUp, ILo
     [LoggerMessage(1, LogLevel.Information, "Stopping: {Running} requests may run on for {Seconds} s.")]
     private static partial void LogDraining(ILogger logger, int running, int seconds);
 
-    [LoggerMessage(2, LogLevel.Warning, "Stopping: {Running} requests did not end in time and are aborted.")]
+    [LoggerMessage(2, LogLevel.Warning, "Stopping: {Running} requests did not end in time and are ended.")]
+    private static partial void LogOverdue(ILogger logger, int running);
+
+    [LoggerMessage(3, LogLevel.Warning, "Stopping: {Running} requests could not be ended and are aborted.")]
     private static partial void LogAborting(ILogger logger, int running);
 }

@@ -16,7 +16,6 @@ internal static class PricingEndpoints
         var prices = app.MapGroup(Path).WithTags("Pricing");
         prices.MapPost("/", CreateAsync).RequireScope("pricing:write").WithoutQuery().WithSummary("Set a price: the first at once, a change with notice");
         prices.MapGet("/", ListAsync).RequireScope("pricing:read").WithSummary("List price versions, newest first");
-        prices.MapGet("/unpriced", ListUnpricedAsync).RequireScope("pricing:read").WithSummary("Models with usage and without a price");
         prices.MapPost("/import", ImportAsync).RequireScope("pricing:write").WithSummary("Import prices, all or nothing")
             .WithMetadata(new RequestSizeLimitAttribute(PriceCsv.BytesMax));
         prices.MapGet("/{id}", ReadAsync).RequireScope("pricing:read").WithoutQuery().WithSummary("Read a price version");
@@ -71,32 +70,6 @@ internal static class PricingEndpoints
         var items = versions.Take(limit).Select(PriceAnswer.Of).ToList();
         var next = versions.Count > limit ? new PricePosition(versions[limit - 1].CreatedAt, versions[limit - 1].Price.Id).ToString() : null;
         return Json(new Page<PriceAnswer>(items, next is null ? null : cursors.Encode(scope, next)));
-    }
-
-    private static async Task<IResult> ListUnpricedAsync(HttpContext httpContext, UnpricedStore store, CursorCodec cursors)
-    {
-        var query = new AdminQuery(httpContext.Request.Query);
-        var tenant = query.Tenant() ?? httpContext.Admin().TenantId;
-        var window = query.Window(required: false);
-        var limit = query.Limit();
-        var scope = $"{Path}/unpriced {tenant} {Instants.Format(window.From)} {Instants.Format(window.To)}";
-        var position = query.Cursor(cursors, scope);
-        if (query.Error() is { } error)
-        {
-            return error;
-        }
-
-        if (!SeesTenant(httpContext, tenant))
-        {
-            return ApiError.NotFound("tenant");
-        }
-
-        var parts = position?.Split('\n');
-        var models = await store.ListAsync(
-            tenant, window, parts is null ? null : (parts[0], parts[1]), limit + 1, httpContext.RequestAborted);
-        var items = models.Take(limit).ToList();
-        var next = models.Count > limit ? cursors.Encode(scope, $"{items[^1].Provider}\n{items[^1].Model}") : null;
-        return Json(new { items, nextCursor = next, from = window.From, to = window.To });
     }
 
     private static async Task<IResult> ImportAsync(HttpContext httpContext, PriceChanges changes, TenantDirectory tenants, TimeProvider clock)

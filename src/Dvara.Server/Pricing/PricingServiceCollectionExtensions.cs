@@ -10,7 +10,6 @@ internal static class PricingServiceCollectionExtensions
         services.AddSingleton<PriceBookState>();
         services.AddSingleton<PriceStore>();
         services.AddSingleton<PriceChanges>();
-        services.AddSingleton<UnpricedStore>();
         services.AddSingleton<BuiltinPrices>();
         services.AddHostedService<PriceBookFeed>();
         return services;

@@ -294,11 +294,14 @@ public sealed class ApiKeyCacheTests
         clock.Advance(TimeSpan.FromSeconds(90));
         Assert.NotNull(Find(node.Cache, made.Text("key")));
         Assert.Equal("2026-04-01T12:01:30Z", (await node.GetAsync("")).GetProperty("items")[0].Text("lastUsedAt"));
-        await node.PostAsync($"{id}/revoke", null, HttpStatusCode.OK);
+        clock.Advance(TimeSpan.FromSeconds(30));
+        Assert.NotNull(Find(node.Cache, made.Text("key")));
+        Assert.Equal("2026-04-01T12:02:00Z", (await node.PostAsync($"{id}/revoke", null, HttpStatusCode.OK)).Text("lastUsedAt"));
         clock.Advance(TimeSpan.FromSeconds(90));
         await node.Cache.FindAsync(made.Text("key"), CancellationToken.None);
 
-        Assert.Equal("2026-04-01T12:01:30Z", (await node.GetAsync(id)).Text("lastUsedAt"));
+        Assert.Equal("2026-04-01T12:02:00Z", (await node.PostAsync($"{id}/revoke", null, HttpStatusCode.OK)).Text("lastUsedAt"));
+        Assert.Equal("2026-04-01T12:02:00Z", (await node.GetAsync(id)).Text("lastUsedAt"));
     }
 
     /// <summary>A look-up that must not have to wait.</summary>

@@ -95,6 +95,33 @@ public sealed class OpenAiDotNetTests : IAsyncLifetime
         Assert.Equal("invalid_value", (string?)JsonNode.Parse(error.GetRawResponse()!.Content.ToString())!["error"]!["code"]);
     }
 
+    /// <summary>
+    /// The other clients throw at an error inside a stream. This one takes it, OpenAI's own included, for one more update: its application
+    /// sees a stream without a finish reason, and the error in the last update.
+    /// </summary>
+    [Fact]
+    public async Task Stream_ThatBreaksInTheMiddle_HasNoFinishReason_AndItsLastUpdateIsTheError()
+    {
+        _upstream.Answer = (httpContext, _) => Recorded.WriteAsync(httpContext, "text/event-stream", Encoding.UTF8.GetBytes(Recorded.BrokenChatStream(3)));
+
+        var updates = await ReadAsync();
+
+        Assert.Equal("Hello! How", TextOf(updates));
+        Assert.DoesNotContain(updates, update => update.FinishReason is not null);
+        var last = JsonNode.Parse(ModelReaderWriter.Write(updates[^1]).ToString())!;
+        Assert.Equal("provider_error", (string?)last["error"]!["code"]);
+        Assert.Equal("ESTIMATED", (string?)Assert.Single(await _tenant.CostsAsync())["state"]);
+    }
+
+    [Fact]
+    public async Task Stream_WhoseCharactersAreSplit_IsExact()
+    {
+        _upstream.Answer = (httpContext, _) =>
+            Recorded.WriteInSingleBytesAsync(httpContext, Recorded.ChatStream(usage: true).Replace("Hello", "Grüße 👋 日本", StringComparison.Ordinal));
+
+        Assert.Equal(Recorded.Text.Replace("Hello", "Grüße 👋 日本", StringComparison.Ordinal), TextOf(await ReadAsync()));
+    }
+
     [Fact]
     public async Task Readme_Snippet_IsCharged()
     {
@@ -105,6 +132,20 @@ public sealed class OpenAiDotNetTests : IAsyncLifetime
 
         Assert.Equal("mock", (string?)Assert.Single(await _tenant.CostsAsync())["provider"]);
     }
+
+    private async Task<List<StreamingChatCompletionUpdate>> ReadAsync()
+    {
+        var updates = new List<StreamingChatCompletionUpdate>();
+        await foreach (var update in Client("a=b").GetChatClient("gpt-4o").CompleteChatStreamingAsync([new UserChatMessage("Hi")]))
+        {
+            updates.Add(update);
+        }
+
+        return updates;
+    }
+
+    private static string TextOf(IEnumerable<StreamingChatCompletionUpdate> updates) =>
+        string.Concat(updates.SelectMany(update => update.ContentUpdate).Select(part => part.Text));
 
     private OpenAIClient Client(string tags)
     {

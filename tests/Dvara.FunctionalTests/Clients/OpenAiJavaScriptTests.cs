@@ -1,10 +1,11 @@
+using System.Text;
 using System.Text.Json.Nodes;
 using Dvara.Testing;
 using Xunit;
 
 namespace Dvara.FunctionalTests.Clients;
 
-/// <summary>The official npm client (<c>tests/clients/openai.mjs</c>) against a real gateway.</summary>
+/// <summary>The official npm client (<c>tests/clients</c>) against a real gateway.</summary>
 public sealed class OpenAiJavaScriptTests
 {
     [Theory]
@@ -16,7 +17,7 @@ public sealed class OpenAiJavaScriptTests
         await using var environment = await GatewayEnvironment.StartAsync(upstream.Settings);
         using var tenant = await TestTenant.CreateAsync(environment);
 
-        var result = await RunAsync(new Uri(environment.BaseAddress, "v1").ToString(), tenant.Key, chatModel, embeddingModel);
+        var result = await RunAsync("openai.mjs", new Uri(environment.BaseAddress, "v1").ToString(), tenant.Key, chatModel, embeddingModel);
 
         var text = (string)result["whole"]!["text"]!;
         Assert.NotEmpty(text);
@@ -37,16 +38,44 @@ public sealed class OpenAiJavaScriptTests
         Assert.Equal(3, lines.Count(line => line["tags"]!.ToJsonString() == """{"project":"apollo","Team":"search"}"""));
     }
 
+    [Fact]
+    public async Task Stream_ThatBreaksInTheMiddle_Throws_BehindWhatCameBefore()
+    {
+        var result = await StreamAsync((httpContext, _) =>
+            Recorded.WriteAsync(httpContext, "text/event-stream", Encoding.UTF8.GetBytes(Recorded.BrokenChatStream(3))));
+
+        Assert.Equal("""{"text":"Hello! How","error":{"name":"APIError","type":"provider_error","code":"provider_error"}}""", result.ToJsonString());
+    }
+
+    [Fact]
+    public async Task Stream_WhoseCharactersAreSplit_IsExact()
+    {
+        var result = await StreamAsync((httpContext, _) =>
+            Recorded.WriteInSingleBytesAsync(httpContext, Recorded.ChatStream(usage: true).Replace("Hello", "Grüße 👋 日本", StringComparison.Ordinal)));
+
+        Assert.Equal(Recorded.Text.Replace("Hello", "Grüße 👋 日本", StringComparison.Ordinal), (string?)result["text"]);
+        Assert.Null(result["error"]);
+    }
+
+    private static async Task<JsonNode> StreamAsync(FakeUpstream.Answering answer)
+    {
+        await using var upstream = await FakeUpstream.StartAsync();
+        upstream.Answer = answer;
+        await using var environment = await GatewayEnvironment.StartAsync(upstream.Settings);
+        using var tenant = await TestTenant.CreateAsync(environment);
+        return await RunAsync("stream.mjs", new Uri(environment.BaseAddress, "v1").ToString(), tenant.Key);
+    }
+
     private static string Without(JsonNode node, string member)
     {
         node.AsObject().Remove(member);
         return node.ToJsonString();
     }
 
-    private static async Task<JsonNode> RunAsync(params string[] arguments)
+    private static async Task<JsonNode> RunAsync(string script, params string[] arguments)
     {
         var clients = Path.Combine(Repository.Root, "tests", "clients");
         Assert.True(Directory.Exists(Path.Combine(clients, "node_modules")), "Run npm ci in tests/clients (tests/run.sh does).");
-        return JsonNode.Parse(await Shell.RunAsync(clients, TimeSpan.FromMinutes(1), "node", ["openai.mjs", .. arguments]))!;
+        return JsonNode.Parse(await Shell.RunAsync(clients, TimeSpan.FromMinutes(1), "node", [script, .. arguments]))!;
     }
 }

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
+using Dapper;
 using Dvara.Testing;
 using Xunit;
 
@@ -123,6 +124,39 @@ public sealed class HostileUpstreamTests : IAsyncLifetime
         Assert.Equal(3, (long?)line["outputTokens"]);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Stream_WithoutDone_IsWholeBehindItsFinishReason_AndCutBeforeIt(bool finished)
+    {
+        var whole = Recorded.ChatStream(usage: false);
+        var sent = whole[..(finished ? whole.IndexOf("data: [DONE]", StringComparison.Ordinal) : whole.IndexOf("\"delta\":{}", StringComparison.Ordinal))];
+        sent = sent[..(sent.LastIndexOf("\n\n", StringComparison.Ordinal) + 2)];
+        _upstream.Answer = (httpContext, _) => Recorded.WriteAsync(httpContext, "text/event-stream", Encoding.UTF8.GetBytes(sent));
+
+        using var answer = await _tenant.PostAsync("/v1/chat/completions", Streamed);
+        var text = await answer.Content.ReadAsStringAsync();
+
+        Assert.StartsWith(sent, text, StringComparison.Ordinal);
+        Assert.Equal(finished ? "" : "data: {\"error\":{\"message\":\"The answer of the provider broke off (stream_cut)", text[sent.Length..].Split(". What")[0]);
+        var line = Assert.Single(await _tenant.CostsAsync());
+        Assert.Equal(("ESTIMATED", Recorded.CompletionTokens), ((string?)line["state"], (int)line["outputTokens"]!));
+        Assert.Equal(finished ? null : "stream_cut", await OutcomeAsync());
+    }
+
+    [Fact]
+    public async Task Stream_WithUsageButWithoutDone_IsSettledFromIt()
+    {
+        var sent = Recorded.ChatStream(usage: true).Replace("data: [DONE]\n\n", "", StringComparison.Ordinal);
+        _upstream.Answer = (httpContext, _) => Recorded.WriteAsync(httpContext, "text/event-stream", Encoding.UTF8.GetBytes(sent));
+
+        using var answer = await _tenant.PostAsync("/v1/chat/completions", Streamed);
+
+        Assert.Equal(Recorded.ChatStream(usage: false).Replace("data: [DONE]\n\n", "", StringComparison.Ordinal), await answer.Content.ReadAsStringAsync());
+        Assert.Equal("SETTLED", (string?)Assert.Single(await _tenant.CostsAsync())["state"]);
+        Assert.Null(await OutcomeAsync());
+    }
+
     [Fact]
     public async Task Stream_ThatFallsSilent_IsCutAndSettled()
     {
@@ -204,20 +238,20 @@ public sealed class HostileUpstreamTests : IAsyncLifetime
     [Fact]
     public async Task Stream_InSingleBytes_PassesUnchanged_AndIsMetered()
     {
-        _upstream.Answer = async (httpContext, _) =>
-        {
-            httpContext.Response.ContentType = "text/event-stream";
-            foreach (var part in Encoding.UTF8.GetBytes(Recorded.ChatStream(usage: true).Replace("Hello", "Grüße 👋", StringComparison.Ordinal)))
-            {
-                await httpContext.Response.Body.WriteAsync(new[] { part });
-                await httpContext.Response.Body.FlushAsync();
-            }
-        };
+        _upstream.Answer = (httpContext, _) =>
+            Recorded.WriteInSingleBytesAsync(httpContext, Recorded.ChatStream(usage: true).Replace("Hello", "Grüße 👋", StringComparison.Ordinal));
 
         using var answer = await _tenant.PostAsync("/v1/chat/completions", Streamed);
 
         Assert.Equal(Recorded.ChatStream(usage: false).Replace("Hello", "Grüße 👋", StringComparison.Ordinal), await answer.Content.ReadAsStringAsync());
         Assert.Equal("0.00181", Assert.Single(await _tenant.CostsAsync())["totalCostUsd"]!.ToJsonString());
+    }
+
+    /// <summary>Of the only charge.</summary>
+    private async Task<string?> OutcomeAsync()
+    {
+        await using var ledger = await _environment.ConnectAsync();
+        return await ledger.QuerySingleAsync<string?>("SELECT outcome FROM charges");
     }
 
     private async Task<string> ExpectAsync(string body, int status, string code, string state)

@@ -68,6 +68,55 @@ public sealed class StopTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Sigterm_WhenTheBoundIsOver_EndsWhatRuns_AndSaysSo()
+    {
+        await using var upstream = await FakeUpstream.StartAsync();
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        upstream.Answer = async (httpContext, call) =>
+        {
+            if (call.Text.Contains("\"stream\":true", StringComparison.Ordinal))
+            {
+                var stream = Recorded.ChatStream(usage: true);
+                await Recorded.WriteAsync(httpContext, "text/event-stream", Encoding.UTF8.GetBytes(stream[..(stream.IndexOf(" can", StringComparison.Ordinal) + 2)]));
+                await httpContext.Response.Body.FlushAsync();
+            }
+            else
+            {
+                asked.SetResult();
+            }
+
+            await Task.Delay(Timeout.InfiniteTimeSpan, httpContext.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
+        };
+        var settings = upstream.Settings;
+        settings["Dvara:Hosting:StopSeconds"] = "1";
+        await using var node = await GatewayProcess.StartAsync(_folder, settings);
+        using var client = await ClientAsync(node);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = Json(Streamed) };
+        using var stream = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        var waiting = client.PostAsync("/v1/chat/completions", Json(Streamed.Replace("true", "false", StringComparison.Ordinal)));
+        await asked.Task.WaitAsync(TimeSpan.FromMinutes(1));
+
+        var stopping = node.TerminateAsync(TestContext.Current.CancellationToken);
+
+        var text = await stream.Content.ReadAsStringAsync();
+        using var refused = await waiting;
+        Assert.DoesNotContain("[DONE]", text, StringComparison.Ordinal);
+        var told = JsonNode.Parse(text.TrimEnd('\n').Split("\n\n")[^1]["data: ".Length..])!["error"]!;
+        Assert.Equal(("server_error", "shutting_down"), ((string?)told["type"], (string?)told["code"]));
+        Assert.Equal(stream.Headers.GetValues("x-request-id").Single(), (string?)told["request_id"]);
+        Assert.Contains("is stopping", (string?)told["message"], StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        Assert.Equal("shutting_down", (string?)JsonNode.Parse(await refused.Content.ReadAsStringAsync())!["error"]!["code"]);
+        Assert.Equal(0, await stopping);
+        Assert.DoesNotContain("fail:", node.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("could not be ended", node.Output, StringComparison.Ordinal);
+        await using var ledger = new SqliteConnection($"Data Source={Path.Combine(_folder, "dvara.db")};Pooling=False");
+        Assert.Equal(
+            [("ESTIMATED", "gateway_stopped", 3), ("UNRESOLVED", "gateway_stopped", 0)],
+            await ledger.QueryAsync<(string, string, int)>("SELECT state, outcome, coalesce(output, 0) FROM charges ORDER BY state"));
+    }
+
+    [Fact]
     public async Task Disk_ThatFailsAFlush_EndsTheProcess_AndTheNextOneHasEveryAnsweredCharge()
     {
         var answered = 0;

@@ -6,6 +6,42 @@ namespace Dvara.UnitTests.Gateway;
 
 public sealed class ClientWatchTests
 {
+    [Theory]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    public void Overdue_EndsTheCall_UnlessItsAnswerHasBegun(bool answers, bool stops)
+    {
+        using var overdue = new CancellationTokenSource();
+        using var watch = new ClientWatch(new DefaultHttpContext(), drain: false, new DrainGate(new GatewayOptions()), overdue.Token);
+        watch.StopAfter(TimeSpan.FromDays(1));
+        if (answers)
+        {
+            watch.BeginAnswer();
+        }
+
+        Assert.Null(watch.Cause);
+        overdue.Cancel();
+
+        Assert.Equal(("gateway_stopped", stops), (watch.Cause, watch.Stop.IsCancellationRequested));
+    }
+
+    [Theory]
+    [InlineData(true, "client_closed")]
+    [InlineData(false, "gateway_stopped")]
+    public void Cause_OfTwo_IsTheFirst(bool clientFirst, string cause)
+    {
+        using var client = new CancellationTokenSource();
+        using var overdue = new CancellationTokenSource();
+        var httpContext = new DefaultHttpContext { RequestAborted = client.Token };
+        using var watch = new ClientWatch(httpContext, drain: false, new DrainGate(new GatewayOptions()), overdue.Token);
+
+        (clientFirst ? client : overdue).Cancel();
+        (clientFirst ? overdue : client).Cancel();
+
+        Assert.Equal(cause, watch.Cause);
+        Assert.True(watch.Stop.IsCancellationRequested);
+    }
+
     /// <summary>The provider's head arrives and lifts its deadline in the moment in which the client leaves and the drain begins.</summary>
     [Fact]
     public async Task Deadline_LiftedWhileTheClientLeaves_LeavesTheDrainItsBound()
@@ -14,11 +50,11 @@ public sealed class ClientWatchTests
         var drains = new DrainGate(new GatewayOptions { DrainSeconds = 1, DrainsMax = Calls });
         using var step = new Barrier(2);
         var calls = Enumerable.Range(0, Calls).Select(_ => new CancellationTokenSource()).ToArray();
-        var watches = calls.Select(client => new ClientWatch(new DefaultHttpContext { RequestAborted = client.Token }, drain: true, drains)).ToArray();
+        var watches = calls.Select(client => new ClientWatch(new DefaultHttpContext { RequestAborted = client.Token }, drain: true, drains, CancellationToken.None)).ToArray();
 
         await Task.WhenAll(
             Task.Run(() => EachInStep(i => calls[i].Cancel())),
-            Task.Run(() => EachInStep(i => watches[i].StopAfter(Timeout.InfiniteTimeSpan))));
+            Task.Run(() => EachInStep(i => watches[i].BeginAnswer())));
 
         var stopped = watches.Select(watch => Task.Delay(TimeSpan.FromSeconds(20), watch.Stop).ContinueWith(ended => ended.IsCanceled, TaskScheduler.Default));
         Assert.DoesNotContain(false, await Task.WhenAll(stopped));

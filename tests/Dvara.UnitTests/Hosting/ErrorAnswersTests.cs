@@ -1,3 +1,4 @@
+using System.Text;
 using Dvara.Server.Hosting;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
@@ -40,5 +41,17 @@ public sealed class ErrorAnswersTests
             Assert.Equal("Retry-After", Assert.Single(answer.Headers).Name);
         });
         Assert.Equal(500, ErrorAnswers.Of(new InvalidOperationException()).Status);
+    }
+
+    [Fact]
+    public async Task Body_ThatDoesNotArrive_Is408_AndSaysSo()
+    {
+        using var body = new MemoryStream();
+        var httpContext = new DefaultHttpContext { Response = { Body = body } };
+
+        await ErrorAnswers.Of(new BadHttpRequestException("slow", StatusCodes.Status408RequestTimeout)).ExecuteAsync(httpContext);
+
+        Assert.Equal(408, httpContext.Response.StatusCode);
+        Assert.Contains("did not arrive in time", Encoding.UTF8.GetString(body.ToArray()), StringComparison.Ordinal);
     }
 }

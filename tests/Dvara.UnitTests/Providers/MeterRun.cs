@@ -7,7 +7,7 @@ using Dvara.Providers.EventStream;
 namespace Dvara.UnitTests.Providers;
 
 /// <summary>All that a meter made of one answer.</summary>
-internal sealed record MeterRun(string Client, string Tail, AnswerFacts Facts, bool Terminated, bool Failed)
+internal sealed record MeterRun(string Client, string Tail, AnswerFacts Facts, bool Terminated, bool Finished, bool Failed)
 {
     /// <summary>Lengths of chunks, taken in turn until the answer is used up; mostly short, so that every boundary is cut somewhere.</summary>
     public static readonly Gen<int[]> Cuts = Gen.OneOf(Gen.Int[1, 3], Gen.Int[1, 60], Gen.Const(1_000_000)).Array[1, 8];
@@ -32,7 +32,7 @@ internal sealed record MeterRun(string Client, string Tail, AnswerFacts Facts, b
             meter.Complete();
             return new MeterRun(
                 Encoding.UTF8.GetString(client.WrittenSpan), Encoding.UTF8.GetString(meter.Tail.Span), meter.Facts(estimate: true),
-                meter.Terminated, meter.Failed);
+                meter.Terminated, meter.Finished, meter.Failed);
         }
     }
 }

@@ -209,6 +209,23 @@ public sealed class OpenAiStreamMeterTests
         Assert.False(Run("data: {\"choices\":[],\"error\":null}\n\nevent: errors\ndata: x\n\n", hideUsage: true).Failed);
     }
 
+    [Theory]
+    [InlineData(Role + Hello, false)]
+    [InlineData(Role + Hello + Stop, true)]
+    [InlineData(Role + Hello + Stop + Usage, true)]
+    [InlineData(Stop + "data: {\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":null}]}\n\n", true)]
+    [InlineData("data: {\"choices\":[{\"text\":\"x\",\"finish_reason\":\"length\"}]}\n\n", true)]
+    [InlineData("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"st", false)]
+    [InlineData("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"\"}]}\n\n", false)]
+    [InlineData("data: {\"choices\":[{\"delta\":{\"parsed\":{\"finish_reason\":\"stop\"}}}]}\n\n", false)]
+    [InlineData("data: {\"finish_reason\":\"stop\",\"choices\":[{}]}\n\n", false)]
+    public void Finished_IsWhatTheModelSaysOfAChoice(string stream, bool finished)
+    {
+        var run = Run(stream, hideUsage: true);
+
+        Assert.Equal((finished, false), (run.Finished, run.Terminated));
+    }
+
     [Fact]
     public void Facts_WithoutUsage_CountWhatWasDelivered()
     {

@@ -3,7 +3,7 @@ using Dvara.Domain;
 using Dvara.Domain.Time;
 using Dvara.Server.Storage;
 
-namespace Dvara.Server.Pricing;
+namespace Dvara.Server.Costs;
 
 /// <summary>A model that was used and has no price for it.</summary>
 /// <param name="Provider">Its provider.</param>

@@ -1,10 +1,12 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using Dvara.Domain.Metering;
-using Dvara.FunctionalTests.Costs;
+using Dvara.FunctionalTests.Pricing;
 using Dvara.Server.Storage;
+using Dvara.Testing;
 using Xunit;
 
-namespace Dvara.FunctionalTests.Pricing;
+namespace Dvara.FunctionalTests.Costs;
 
 public sealed class UnpricedTests
 {
@@ -59,6 +61,20 @@ public sealed class UnpricedTests
         var second = await node.GetAsync($"/unpriced?limit=2&cursor={first.Json.GetProperty("nextCursor").GetString()}");
         Assert.Equal(["c"], Models(second));
         Assert.Null(second.Json.GetProperty("nextCursor").GetString());
+    }
+
+    [Fact]
+    public async Task Unpriced_WhatWasJustAnswered_IsThere()
+    {
+        // As late as the ledger may be by itself.
+        await using var node = await GatewayEnvironment.StartAsync(new Dictionary<string, string?> { ["Dvara:Journal:Gather"] = "00:00:01" });
+        using var tenant = await TestTenant.CreateAsync(node);
+        using var answer = await tenant.PostAsync("/v1/chat/completions", """{"model":"mock/nobody-priced-me","messages":[{"role":"user","content":"Hi"}]}""");
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+
+        var items = JsonNode.Parse(await node.Admin.GetStringAsync("/v1/admin/pricing/unpriced"))!["items"]!.AsArray();
+
+        Assert.Equal("nobody-priced-me", (string?)Assert.Single(items)!["model"]);
     }
 
     private static Charge Unpriced(DateTimeOffset at, string model, int tenant = 0, int key = 0) =>
