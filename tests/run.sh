@@ -37,7 +37,7 @@ functional=(Dvara.FunctionalTests)
 stress=(Dvara.StressTests -showLiveOutput)
 postgres_unit=(Dvara.UnitTests -namespace Dvara.UnitTests.Metering)
 postgres_functional=(Dvara.FunctionalTests)
-for slice in AdminTokens ApiKeys Budgets Chargeback Costs Metering Pricing Tenants; do
+for slice in AdminTokens ApiKeys Audit Budgets Chargeback Costs Metering Pricing Tenants; do
   postgres_functional+=(-namespace "Dvara.FunctionalTests.$slice")
 done
 

@@ -20,11 +20,12 @@ public sealed class SpreadDrill(TestCluster cluster)
     public IReadOnlyList<TimeSpan> Delays => [.. _delays];
 
     /// <summary>One trial; the kinds of change take turns.</summary>
-    public Task RunAsync(int trial) => (trial % 3) switch
+    public Task RunAsync(int trial) => (trial % 4) switch
     {
         0 => RevokeAsync(),
         1 => PriceAsync(),
-        _ => LowerAsync(),
+        2 => LowerAsync(),
+        _ => SuspendAsync(),
     };
 
     /// <summary>A key is used everywhere and then revoked on one silo.</summary>
@@ -43,6 +44,16 @@ public sealed class SpreadDrill(TestCluster cluster)
         using var revoked = await cluster.Nodes[0].Admin.PostAsync($"/v1/admin/tenants/{tenant}/keys/{made["id"]}/revoke", null);
         revoked.EnsureSuccessStatusCode();
         await AwaitEverywhereAsync(async node => await CallAsync(node, key, "mock/gpt-4o") == HttpStatusCode.Unauthorized);
+    }
+
+    /// <summary>A tenant whose key is known everywhere is suspended on one silo.</summary>
+    private async Task SuspendAsync()
+    {
+        var (tenant, made) = await NewKeyAsync();
+        await Task.WhenAll(cluster.Nodes.Select(node => CallAsync(node, (string)made["key"]!, "mock/gpt-4o")));
+        using var suspended = await cluster.Nodes[0].Admin.PatchAsJsonAsync($"/v1/admin/tenants/{tenant}", new { status = "SUSPENDED" });
+        suspended.EnsureSuccessStatusCode();
+        await AwaitEverywhereAsync(async node => await CallAsync(node, (string)made["key"]!, "mock/gpt-4o") == HttpStatusCode.Forbidden);
     }
 
     /// <summary>A model gets its first price on one silo.</summary>
