@@ -83,6 +83,9 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
     {
         private readonly List<Cap> _matching = [];
 
+        // Charges of a batch lie close together: most need no calendar.
+        private readonly Dictionary<CapId, TimeWindow> _periods = [];
+
         public Dictionary<LeaseKey, (TimeWindow Period, LeaseSums Sums)> Charged { get; } = [];
 
         public List<(AttemptId Attempt, LeaseKey Key, long PicoUsd)> Exposed { get; } = [];
@@ -106,7 +109,7 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
             book.Match(new(charge.Intent.TenantId, charge.Intent.ApiKeyId, charge.Intent.Provider, charge.Intent.Model, charge.Intent.Tags), _matching);
             foreach (var cap in _matching)
             {
-                var period = cap.PeriodAt(at);
+                var period = PeriodOf(cap, at);
                 if (period.To <= cap.CreatedAt)
                 {
                     // Over before the cap was there.
@@ -122,6 +125,9 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
                 }
             }
         }
+
+        private TimeWindow PeriodOf(Cap cap, DateTimeOffset at) =>
+            _periods.TryGetValue(cap.Id, out var period) && period.Contains(at) ? period : _periods[cap.Id] = cap.PeriodAt(at);
 
         private static LeaseSums SumsOf(in InsertedCharge inserted, long? hold)
         {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dvara.Domain;
 using Dvara.Domain.Budgets;
 using Dvara.Domain.Time;
@@ -29,6 +30,9 @@ internal sealed class CapLease(Cap cap, TimeWindow period)
     }
 
     public TimeWindow Period => period;
+
+    /// <summary>The period's end, for headers and messages.</summary>
+    public string ResetsAt => field ??= period.To.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 
     public Slice Slice { get; } = new();
 
@@ -231,5 +235,10 @@ internal sealed class CapLease(Cap cap, TimeWindow period)
     public sealed record Standing(Usd Limit, Usd Spent)
     {
         public Usd Remaining => Limit > Spent ? Limit - Spent : Usd.Zero;
+
+        // Every answer carries both, and they change with the next look at the database.
+        public string RemainingText => field ??= Remaining.ToString();
+
+        public string LimitText => field ??= Limit.ToString();
     }
 }

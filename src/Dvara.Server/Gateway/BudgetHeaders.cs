@@ -6,26 +6,29 @@ namespace Dvara.Server.Gateway;
 /// <summary>What an answer says of the tenant's own cap of which least is left, as this silo last read it.</summary>
 internal static class BudgetHeaders
 {
+    private const string Remaining = "X-Budget-Remaining-Usd";
+    private const string Limit = "X-Budget-Limit-Usd";
+    private const string Reset = "X-Budget-Reset";
+
     public static void Write(IHeaderDictionary headers, Hold hold)
     {
-        if (hold.OutputLimit is { } limit)
+        if (hold.OutputLimit is { } tokens)
         {
-            headers["X-Dvara-Max-Output-Tokens"] = limit.ToString(CultureInfo.InvariantCulture);
+            headers["X-Dvara-Max-Output-Tokens"] = tokens.ToString(CultureInfo.InvariantCulture);
         }
 
         if (hold.Tightest is { } tightest)
         {
-            foreach (var (name, value) in Of(tightest))
-            {
-                headers[name] = value;
-            }
+            headers[Remaining] = tightest.Known.RemainingText;
+            headers[Limit] = tightest.Known.LimitText;
+            headers[Reset] = tightest.ResetsAt;
         }
     }
 
     public static IEnumerable<(string Name, string Value)> Of(CapLease lease) =>
     [
-        ("X-Budget-Remaining-Usd", lease.Known.Remaining.ToString()),
-        ("X-Budget-Limit-Usd", lease.Known.Limit.ToString()),
-        ("X-Budget-Reset", lease.Period.To.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)),
+        (Remaining, lease.Known.RemainingText),
+        (Limit, lease.Known.LimitText),
+        (Reset, lease.ResetsAt),
     ];
 }

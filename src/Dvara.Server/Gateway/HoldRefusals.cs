@@ -1,4 +1,3 @@
-using System.Globalization;
 using Dvara.Domain;
 using Dvara.Server.Budgets;
 using Dvara.Server.Hosting;
@@ -30,7 +29,7 @@ internal sealed class HoldRefusals(BudgetOptions options)
         var what = isPlatform ? "The platform's budget" : $"The budget {cap.Name} ({cap.ScopeName()}, {cap.Period.ContractName()}, {cap.Limit} USD)";
         var message = isRetryable
             ? $"{what} is held by calls in flight; try again in a moment."
-            : $"{what} does not cover this call; it is renewed at {Instant(lease.Period.To)}.";
+            : $"{what} does not cover this call; it is renewed at {lease.ResetsAt}.";
         return new(options.RefusalStatus, Type, "BUDGET_CAP_HARD", message)
         {
             Budget = isPlatform ? new Shown { Scope = "platform", ResetsAt = lease.Period.To, Retryable = isRetryable } : Whole(lease, isRetryable),
@@ -55,8 +54,6 @@ internal sealed class HoldRefusals(BudgetOptions options)
         ResetsAt = lease.Period.To,
         Retryable = isRetryable,
     };
-
-    private static string Instant(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 
     private sealed record Shown
     {

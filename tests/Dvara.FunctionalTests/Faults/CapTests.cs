@@ -22,6 +22,9 @@ public sealed class CapTests(ITestOutputHelper output)
             await drill.DriveAsync(caps: 20, callsPerCap: 40, fault, PastLeases);
         }
 
+        // All of them across both thresholds of one.
+        await drill.DriveAsync(caps: 1, callsPerCap: 200, ClusterFault.KillSilo, PastLeases);
+
         var report = await drill.ReportAsync();
         output.WriteLine(report.ToString());
         Assert.Empty(report.Violations);
