@@ -16,11 +16,10 @@ internal static class CapUsage
         FROM cap_periods p WHERE p.cap_id = @cap AND p.start_ms = @start
         """;
 
-    private const string ReadLeasesSql = """
+    private const string ReadLeasesSql = $"""
         SELECT l.granted_pico_usd AS granted, l.settled_pico_usd AS settled, l.above_bound_pico_usd AS aboveBound, l.late_pico_usd AS late,
             l.corrected_pico_usd AS corrected, l.beyond_pico_usd AS beyond, l.requests, l.refused,
-            (SELECT coalesce(sum(e.amount_pico_usd), 0) FROM exposures e
-                WHERE e.cap_id = l.cap_id AND e.start_ms = l.start_ms AND e.journal_id = l.journal_id) AS exposed
+            {LeaseStore.Exposed} AS exposed
         FROM leases l WHERE l.cap_id = @cap AND l.start_ms = @start
         """;
 

@@ -34,10 +34,9 @@ internal sealed class JournalLeaseStore(TimeProvider clock) : IJournalLeases
     /// <summary>No period is longer: what began before is over, and the index by journal and start leaves it out.</summary>
     private static readonly TimeSpan PeriodMax = TimeSpan.FromDays(32);
 
-    private const string ReadSql = """
+    private const string ReadSql = $"""
         SELECT l.journal_id AS journalId, l.cap_id AS capId, l.start_ms AS startMs, l.granted_pico_usd AS granted, l.settled_pico_usd AS settled,
-            CAST((SELECT coalesce(sum(e.amount_pico_usd), 0) FROM exposures e
-                WHERE e.cap_id = l.cap_id AND e.start_ms = l.start_ms AND e.journal_id = l.journal_id) AS bigint) AS exposed
+            CAST({LeaseStore.Exposed} AS bigint) AS exposed
         FROM leases l JOIN cap_periods p ON p.cap_id = l.cap_id AND p.start_ms = l.start_ms
         WHERE l.journal_id BETWEEN @first AND @last AND l.start_ms > @since AND p.end_ms > @now
             AND NOT EXISTS (SELECT 1 FROM caps c WHERE c.id = l.cap_id AND c.deleted_at_ms IS NOT NULL)

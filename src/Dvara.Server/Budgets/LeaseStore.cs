@@ -37,15 +37,19 @@ internal readonly record struct LeaseKey(CapId Cap, DateTimeOffset Start, Journa
 /// </summary>
 internal static class LeaseStore
 {
+    /// <summary>Of the lease <c>l</c>: holds of attempts that may still be billed.</summary>
+    public const string Exposed =
+        "coalesce((SELECT sum(e.amount_pico_usd) FROM exposures e WHERE e.cap_id = l.cap_id AND e.start_ms = l.start_ms AND e.journal_id = l.journal_id), 0)";
+
     private const string LockPeriodSql = "SELECT baseline_pico_usd FROM cap_periods WHERE cap_id = @cap AND start_ms = @start";
 
     private const string InsertPeriodSql = """
         INSERT INTO cap_periods (cap_id, start_ms, end_ms) VALUES (@cap, @start, @end) ON CONFLICT (cap_id, start_ms) DO NOTHING
         """;
 
-    private const string ReadLeasesSql = """
+    private const string ReadLeasesSql = $"""
         SELECT j.shipped_through AS shippedThrough, l.journal_id AS journal, l.granted_pico_usd AS granted, l.asked AS number, l.settled_pico_usd AS settled,
-            coalesce((SELECT sum(e.amount_pico_usd) FROM exposures e WHERE e.cap_id = l.cap_id AND e.start_ms = l.start_ms AND e.journal_id = l.journal_id), 0) AS exposed
+            {Exposed} AS exposed
         FROM journals j LEFT JOIN leases l ON l.cap_id = @cap AND l.start_ms = @start
         WHERE j.id = @journal
         """;
@@ -58,10 +62,10 @@ internal static class LeaseStore
     private const string NoteShortSql = "UPDATE cap_periods SET short_ms = @now WHERE cap_id = @cap AND start_ms = @start";
 
     // No period is longer than 32 days: what began before is over, and the index leaves it out.
-    private const string ReadOwnSql = """
+    private const string ReadOwnSql = $"""
         SELECT l.cap_id AS cap, l.start_ms AS start, p.end_ms AS "end", p.short_ms AS shortAt, j.shipped_through AS shippedThrough,
             l.granted_pico_usd AS granted, l.asked AS number, l.settled_pico_usd AS settled,
-            coalesce((SELECT sum(e.amount_pico_usd) FROM exposures e WHERE e.cap_id = l.cap_id AND e.start_ms = l.start_ms AND e.journal_id = l.journal_id), 0) AS exposed,
+            {Exposed} AS exposed,
             p.baseline_pico_usd AS baseline,
             (SELECT sum(a.settled_pico_usd) FROM leases a WHERE a.cap_id = l.cap_id AND a.start_ms = l.start_ms) AS settledByAll,
             coalesce((SELECT sum(e.amount_pico_usd) FROM exposures e WHERE e.cap_id = l.cap_id AND e.start_ms = l.start_ms), 0) AS exposedByAll,
