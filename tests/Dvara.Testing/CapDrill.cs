@@ -99,7 +99,7 @@ public sealed class CapDrill(int seed) : IAsyncDisposable
             Expect(spent + exposed <= Limit, $"cap {cap.Budget["id"]} has spent {spent} and exposes {exposed} of {Limit}");
             Expect(billed <= spent + exposed, $"cap {cap.Budget["id"]} says {spent} spent and {exposed} exposed of {billed} billed");
             Expect(spent + exposed > Limit - Bound - (Bound / 5), $"cap {cap.Budget["id"]} is refused with {spent} spent and {exposed} exposed of {Limit}");
-            Expect((decimal)usage["overrunUsd"]! == 0, $"cap {cap.Budget["id"]} has an overrun of {usage["overrunUsd"]}");
+            Expect((decimal)usage["overrunUsd"]! == 0, $"cap {cap.Budget["id"]} has an overrun: {usage["overrun"]!.ToJsonString()}");
         }
 
         foreach (var type in (string[])["BUDGET_CAP_SOFT", "BUDGET_CAP_HARD"])

@@ -37,7 +37,8 @@ public sealed class BudgetUsageTests : IAsyncLifetime
             (new { tag = new { key = "Project", value = "X:Y" } }, _ => false),
             (new { model = "gpt-4o" }, row => row.SentModel == "gpt-4o"),
             (new { model = "gpt-4o*" }, row => row.SentModel.StartsWith("gpt-4o", StringComparison.Ordinal)),
-            (new { model = "openai/gpt-4o" }, _ => false),
+            (new { model = "openai/gpt-4o" }, row => row.Provider == "openai" && row.SentModel == "gpt-4o"),
+            (new { model = "mock/*" }, row => row.Provider == "mock"),
             (new { apiKeyId = other.KeyId, model = "o*", tag = new { key = "team", value = "a" } }, row =>
                 row.ApiKeyId == other.KeyId && row.SentModel == "other" && row.Tags.GetValueOrDefault("team") == "a"),
         ];
@@ -257,16 +258,17 @@ public sealed class BudgetUsageTests : IAsyncLifetime
 
     /// <summary>A row of the ledger, read one by one and by its time.</summary>
     private sealed record LedgerRow(
-        DateTimeOffset At, string TenantId, string ApiKeyId, string SentModel, IReadOnlyDictionary<string, string> Tags, decimal Usd, long Requests)
+        DateTimeOffset At, string TenantId, string ApiKeyId, string Provider, string SentModel, IReadOnlyDictionary<string, string> Tags, decimal Usd, long Requests)
     {
         public static async Task<List<LedgerRow>> ReadAsync(DbConnection connection)
         {
-            var rows = await connection.QueryAsync<(DateTimeOffset At, TenantId Tenant, ApiKeyId Key, string Model, string Tags, long Cost, long Requests)>(
-                "SELECT at_ms, tenant_id, api_key_id, requested_model, tags, input_cost_pico_usd + output_cost_pico_usd, requests FROM charges");
+            var rows = await connection.QueryAsync<(DateTimeOffset At, TenantId Tenant, ApiKeyId Key, string Provider, string Model, string Tags, long Cost, long Requests)>(
+                "SELECT at_ms, tenant_id, api_key_id, provider, requested_model, tags, input_cost_pico_usd + output_cost_pico_usd, requests FROM charges");
             return [.. rows.Select(row => new LedgerRow(
                 row.At,
                 row.Tenant.ToString(),
                 row.Key.ToString(),
+                row.Provider,
                 row.Model.Split('/')[^1],
                 JsonSerializer.Deserialize<Dictionary<string, string>>(row.Tags)!.ToDictionary(tag => tag.Key, tag => tag.Value, StringComparer.OrdinalIgnoreCase),
                 row.Cost / 1_000_000_000_000m,
