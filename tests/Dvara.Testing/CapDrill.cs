@@ -70,6 +70,8 @@ public sealed class CapDrill(int seed) : IAsyncDisposable
     {
         var driven = await Task.WhenAll(Enumerable.Range(0, caps).Select(_ => NewCapAsync()));
         _caps.AddRange(driven);
+        // A cap binds calls that are dispatched after every silo saw it.
+        await Task.WhenAll(driven.SelectMany(cap => _cluster.Silos.Select(silo => AwaitKnownAsync(cap, silo))));
         var storm = Task.WhenAll(driven.SelectMany(cap => Enumerable.Range(0, callsPerCap).Select(call => CallAsync(cap, _cluster.Silos[call % Silos]))));
         if (fault is { } happens)
         {
@@ -129,6 +131,27 @@ public sealed class CapDrill(int seed) : IAsyncDisposable
         return new(tenant, key, await Any.Admin.MakeBudgetAsync(Limit, new() { ["tenantId"] = tenant, ["holdWaitMs"] = 500 }));
     }
 
+    /// <summary>An estimate dispatches nothing, and names the caps that the silo would hold the call in.</summary>
+    private static async Task AwaitKnownAsync(CapUnderTest cap, GatewayProcess silo)
+    {
+        using var client = new HttpClient { BaseAddress = silo.BaseAddress, Timeout = Patience };
+        client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", cap.Key);
+        var clock = Stopwatch.StartNew();
+        while (clock.Elapsed < Patience)
+        {
+            using var answer = await client.PostAsync("/v1/budget/estimate", new StringContent(BodyOf(cap), new MediaTypeHeaderValue("application/json")));
+            if (answer.IsSuccessStatusCode && (await answer.Content.ReadFromJsonAsync<JsonNode>())!["budgets"]!.AsArray().Count > 0)
+            {
+                return;
+            }
+        }
+
+        throw new TimeoutException($"{silo.BaseAddress} never saw cap {cap.Budget["id"]}.");
+    }
+
+    private static string BodyOf(CapUnderTest cap) =>
+        $$"""{"model":"openai/dear","user":"{{cap.Tenant}}","max_tokens":1000,"messages":[{"role":"user","content":"Hi"}]}""";
+
     private async Task SufferAsync(ClusterFault fault, TimeSpan length)
     {
         var victim = _random.Next(Silos);
@@ -174,8 +197,7 @@ public sealed class CapDrill(int seed) : IAsyncDisposable
         client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", cap.Key);
         try
         {
-            var body = $$"""{"model":"openai/dear","user":"{{cap.Tenant}}","max_tokens":1000,"messages":[{"role":"user","content":"Hi"}]}""";
-            using var answer = await client.PostAsync("/v1/chat/completions", new StringContent(body, new MediaTypeHeaderValue("application/json")));
+            using var answer = await client.PostAsync("/v1/chat/completions", new StringContent(BodyOf(cap), new MediaTypeHeaderValue("application/json")));
             switch (answer.StatusCode)
             {
                 case HttpStatusCode.OK:
