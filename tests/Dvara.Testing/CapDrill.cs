@@ -35,6 +35,9 @@ public sealed class CapDrill(int seed) : IAsyncDisposable
     private const decimal PerToken = 0.00005m;
     private const string Price = """{"provider":"openai","model":"dear","inputPerMillionUsd":0,"outputPerMillionUsd":50,"maxOutputTokens":128000}""";
 
+    /// <summary>A silo that does not answer for so long has been declared dead by the others, and ends itself when it hears of it.</summary>
+    private static readonly TimeSpan GivenUpAfter = TimeSpan.FromSeconds(30);
+
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private readonly Random _random = new(seed);
@@ -127,8 +130,19 @@ public sealed class CapDrill(int seed) : IAsyncDisposable
 
     private async Task<CapUnderTest> NewCapAsync()
     {
-        var (tenant, key) = await DrillLoad.NewKeyAsync(Any.Admin);
-        return new(tenant, key, await Any.Admin.MakeBudgetAsync(Limit, new() { ["tenantId"] = tenant, ["holdWaitMs"] = 500 }));
+        var clock = Stopwatch.StartNew();
+        while (true)
+        {
+            try
+            {
+                var (tenant, key) = await DrillLoad.NewKeyAsync(Any.Admin);
+                return new(tenant, key, await Any.Admin.MakeBudgetAsync(Limit, new() { ["tenantId"] = tenant, ["holdWaitMs"] = 500 }));
+            }
+            catch (HttpRequestException) when (clock.Elapsed < Patience)
+            {
+                // A silo that was frozen hears only now that it was given up, and ends itself: another one makes the cap.
+            }
+        }
     }
 
     /// <summary>An estimate dispatches nothing, and names the caps that the silo would hold the call in.</summary>
@@ -137,13 +151,26 @@ public sealed class CapDrill(int seed) : IAsyncDisposable
         using var client = new HttpClient { BaseAddress = silo.BaseAddress, Timeout = Patience };
         client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", cap.Key);
         var clock = Stopwatch.StartNew();
-        while (clock.Elapsed < Patience)
+        while (clock.Elapsed < Patience && !silo.HasExited)
         {
-            using var answer = await client.PostAsync("/v1/budget/estimate", new StringContent(BodyOf(cap), new MediaTypeHeaderValue("application/json")));
-            if (answer.IsSuccessStatusCode && (await answer.Content.ReadFromJsonAsync<JsonNode>())!["budgets"]!.AsArray().Count > 0)
+            try
             {
-                return;
+                using var answer = await client.PostAsync("/v1/budget/estimate", new StringContent(BodyOf(cap), new MediaTypeHeaderValue("application/json")));
+                if (answer.IsSuccessStatusCode && (await answer.Content.ReadFromJsonAsync<JsonNode>())!["budgets"]!.AsArray().Count > 0)
+                {
+                    return;
+                }
             }
+            catch (HttpRequestException)
+            {
+                // It is about to end; or it is not, and is asked again.
+            }
+        }
+
+        if (silo.HasExited)
+        {
+            // What takes its place reads every cap before it answers.
+            return;
         }
 
         throw new TimeoutException($"{silo.BaseAddress} never saw cap {cap.Budget["id"]}.");
@@ -165,6 +192,11 @@ public sealed class CapDrill(int seed) : IAsyncDisposable
                 _cluster.Silos[victim].Freeze();
                 await PassAsync(length);
                 _cluster.Silos[victim].Resume();
+                if (length > GivenUpAfter)
+                {
+                    await _cluster.Silos[victim].WaitForExitAsync(Patience);
+                }
+
                 break;
             case ClusterFault.KillPostgres:
                 await _postgres.KillAsync();
