@@ -38,9 +38,10 @@ public sealed class TakenOverTests
             await using var next = await GatewayProcess.StartAsync(data, new Dictionary<string, string?>());
             var costs = (await next.Admin.GetFromJsonAsync<JsonObject>($"/v1/admin/costs?tenantId={tenant}"))!["items"]!.AsArray();
             var states = costs.Select(line => (string)line!["state"]!).Reverse().ToList();
+            // The process may have ended in the middle of the second call, or before it came.
+            var ofSecond = states.Skip(1).ToList();
             Assert.Equal("SETTLED", states[0]);
-            // The process may have ended before it answered, in the middle of the call.
-            Assert.True(states.Count == 2 && (states[1] == "SETTLED" || (!answered && states[1] == "UNRESOLVED")), string.Join(", ", states));
+            Assert.True(answered ? ofSecond is ["SETTLED"] : ofSecond is [] or ["SETTLED"] or ["UNRESOLVED"], $"answered: {answered}; {string.Join(", ", states)}");
         }
         finally
         {
