@@ -34,9 +34,9 @@ public sealed class GatewayEnvironment : IAsyncDisposable
         _ownDatabase = ownDatabase;
         DataDirectory = dataDirectory;
         BaseAddress = new Uri(app.Urls.First());
-        Admin = new HttpClient { BaseAddress = BaseAddress };
+        Admin = NewClient(BaseAddress);
         Admin.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", AdminToken);
-        Client = new HttpClient { BaseAddress = BaseAddress };
+        Client = NewClient(BaseAddress);
     }
 
     public Uri BaseAddress { get; }
@@ -100,6 +100,10 @@ public sealed class GatewayEnvironment : IAsyncDisposable
 
         return new(app, data, ownsData: dataDirectory is null, ownDatabase);
     }
+
+    // A client that asks before it sends waits for the answer, however slow the machine is; by default it sends after a second.
+    private static HttpClient NewClient(Uri address) =>
+        new(new SocketsHttpHandler { Expect100ContinueTimeout = TimeSpan.FromSeconds(60) }) { BaseAddress = address };
 
     /// <summary>Reaches the node's database behind its back: how a database breaks, or how another node writes.</summary>
     public async Task<DbConnection> ConnectAsync()

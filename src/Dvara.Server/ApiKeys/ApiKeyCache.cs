@@ -104,8 +104,8 @@ internal sealed partial class ApiKeyCache
             var change = IsFeedCurrent() ? _changes.Seen : long.MaxValue;
             var identity = await IdentifyAsync(hash, change);
             entry.AnsweredAt = _clock.GetTimestamp();
-            entry.Settle(identity);
             Keep(new(hash, entry), identity is null ? _unknown : _known, identity is null ? UnknownMax : KnownMax);
+            entry.Settle(identity);
         }
         catch (Exception exception)
         {
