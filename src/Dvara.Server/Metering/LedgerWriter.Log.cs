@@ -1,5 +1,3 @@
-using Dvara.Domain;
-
 namespace Dvara.Server.Metering;
 
 internal sealed partial class LedgerWriter
@@ -10,26 +8,11 @@ internal sealed partial class LedgerWriter
     [LoggerMessage(2, LogLevel.Error, "{Count} journals of this node are missing: what they had not shipped is not in the ledger. See /v1/admin/journals.")]
     private static partial void LogMissing(ILogger logger, int count);
 
-    [LoggerMessage(3, LogLevel.Critical, "The ledger has charges up to {Shipped} only, and the journal no longer keeps those before {Pruned}: the ledger was put back to an older copy, and what lies between is lost.")]
-    private static partial void LogLedgerGap(ILogger logger, long shipped, long pruned);
-
     [LoggerMessage(4, LogLevel.Critical, "The journal ends at {Last}, and the ledger has its charges up to {Shipped}: the journal was put back to an older copy. What it wrote after that copy and had not shipped is lost.")]
     private static partial void LogJournalGap(ILogger logger, long last, long shipped);
 
-    [LoggerMessage(5, LogLevel.Warning, "The ledger cannot be written; {Unshipped} charges wait in the journal and are tried again.")]
-    private static partial void LogLate(ILogger logger, Exception exception, int unshipped);
-
-    [LoggerMessage(6, LogLevel.Error, "The ledger refuses the charge of attempt {Attempt}; it is in quarantine.")]
-    private static partial void LogQuarantined(ILogger logger, Exception exception, AttemptId attempt);
-
-    [LoggerMessage(7, LogLevel.Warning, "Old entries could not be pruned; it is tried again in a minute.")]
-    private static partial void LogNotPruned(ILogger logger, Exception exception);
-
     [LoggerMessage(8, LogLevel.Warning, "The process stops with {Open} attempts open and {Unshipped} charges in the journal that the ledger does not have; the next start sees to them.")]
     private static partial void LogLeftOpen(ILogger logger, int open, int unshipped);
-
-    [LoggerMessage(9, LogLevel.Error, "The ledger had this journal up to {Acknowledged} and has it up to {Shipped} only: it lost commits. They are shipped again.")]
-    private static partial void LogWentBack(ILogger logger, long acknowledged, long shipped);
 
     [LoggerMessage(10, LogLevel.Warning, "Everything is in the ledger, but the journal could not be closed there; the next start sees to it.")]
     private static partial void LogNotClosed(ILogger logger, Exception exception);
