@@ -3,6 +3,7 @@
 #   deploy/local-postgres.sh start <folder>    makes it where it is not there, starts it and prints its connection string (of a superuser)
 #   deploy/local-postgres.sh stop <folder>     stops it and removes the folder
 #   deploy/local-postgres.sh halt|kill|restart <folder>    stops it as an operator does, kills all of its processes, starts it again
+#   deploy/local-postgres.sh promote <folder>              starts it again on a new timeline, as a standby does that becomes the primary
 set -euo pipefail
 folder=${2:?folder}
 
@@ -19,7 +20,7 @@ as_server() { if [ "$(id -u)" = 0 ]; then (cd / && setpriv --reuid postgres --re
 
 run() { as_server "$bin/pg_ctl" --pgdata "$folder/data" --log "$folder/log" --wait --silent start >/dev/null; }
 
-case ${1:?start, stop, halt, kill or restart} in
+case ${1:?start, stop, halt, kill, restart or promote} in
   start)
     mkdir -p "$folder" && { [ "$(id -u)" != 0 ] || chown postgres "$folder"; }
     as_server test -w "$folder" || { echo "PostgreSQL's own user cannot enter $folder: take a folder that others may enter." >&2; exit 1; }
@@ -47,6 +48,11 @@ case ${1:?start, stop, halt, kill or restart} in
     while kill -0 "$server" 2>/dev/null; do :; done
     ;;
   restart) run ;;
+  promote)
+    as_server touch "$folder/data/recovery.signal"
+    echo "restore_command = 'false'" | as_server tee -a "$folder/data/postgresql.conf" >/dev/null
+    run
+    ;;
   stop)
     as_server "$bin/pg_ctl" --pgdata "$folder/data" --mode immediate --silent stop || true
     rm -rf "$folder"

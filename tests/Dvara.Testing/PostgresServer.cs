@@ -32,6 +32,9 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>On the same port, after <see cref="StopAsync"/> or <see cref="KillAsync"/>.</summary>
     public Task StartAgainAsync() => ControlAsync("restart", _folder);
 
+    /// <summary>As <see cref="StartAgainAsync"/>, on a new timeline: what a standby that becomes the primary begins.</summary>
+    public Task PromoteAsync() => ControlAsync("promote", _folder);
+
     /// <summary>Ends connections from the server's side.</summary>
     /// <param name="application">Those of this application name.</param>
     /// <returns>How many there were.</returns>

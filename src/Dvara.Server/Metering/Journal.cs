@@ -155,6 +155,16 @@ internal sealed class Journal : IDisposable
     /// <summary>Charges up to here are no longer in the file: a ledger that has less than that has a gap.</summary>
     public long ReadPrunedThrough() => _store.PrunedThrough();
 
+    /// <summary>The timeline of the ledger's server that had everything of the journal; null: none is known.</summary>
+    public string? ReadTimeline() => _store.Timeline();
+
+    /// <summary>What <see cref="ReadTimeline"/> says from now on, after a restart too; left out where the journal is short of room.</summary>
+    public Task RememberTimelineAsync(string timeline)
+    {
+        var write = new TimelineWrite(timeline);
+        return _writer.TryQueue(write) ? write.Task : Task.CompletedTask;
+    }
+
     /// <summary>Ends when a charge has become durable since the last call ended.</summary>
     public async Task WaitForChargesAsync(CancellationToken cancellationToken) => await _charged.Reader.ReadAsync(cancellationToken);
 
@@ -277,6 +287,13 @@ internal sealed class Journal : IDisposable
             journal._charged.Writer.TryWrite(true);
             base.OnCommitted();
         }
+    }
+
+    private sealed class TimelineWrite(string timeline) : JournalWrite
+    {
+        public override void Write(JournalStore store, long seq, DateTimeOffset now) => store.SetTimeline(timeline);
+
+        public override void OnRefused(Exception reason) => TrySetResult();
     }
 
     private sealed class PruneWrite(long through) : JournalWrite

@@ -57,6 +57,7 @@ internal static class JournalShipment
         using var writer = new LedgerWriter(
             journal, database, prices, participants, options, clock, failure, new SiloName($"{Environment.MachineName} (journal ship)"), logging.CreateLogger<LedgerWriter>());
         await writer.StartAsync(cancellationToken);
+        await writer.WatchAsync(cancellationToken);
         await writer.StopAsync(cancellationToken);
         if (!writer.IsClosed)
         {

@@ -24,6 +24,9 @@ internal sealed class JournalStore : IDisposable
             seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, body BLOB NOT NULL, body_sum INTEGER NOT NULL) STRICT;
         """;
 
+    // Beside what version 1 began with: programs that do not know it leave it alone.
+    private const string SchemaSince = "CREATE TABLE IF NOT EXISTS ledger (timeline TEXT NOT NULL) STRICT";
+
     /// <summary>
     /// SQLite's own checkpoints swallow their errors, and a failed flush must stop the process: <see cref="Checkpoint"/> runs them.
     /// </summary>
@@ -36,6 +39,8 @@ internal sealed class JournalStore : IDisposable
     private const string InsertHead = "INSERT INTO head (id, pruned_through) VALUES ($id, 0)";
     private const string ReadId = "SELECT id FROM head";
     private const string ReadPrunedThrough = "SELECT pruned_through FROM head";
+    private const string ReadTimeline = "SELECT timeline FROM ledger";
+    private const string WriteTimeline = "INSERT OR REPLACE INTO ledger (rowid, timeline) VALUES (1, $timeline)";
     private const string ReadLastSeq = """
         SELECT max(pruned_through, coalesce((SELECT max(seq) FROM intents), 0), coalesce((SELECT max(seq) FROM charges), 0)) FROM head
         """;
@@ -184,6 +189,17 @@ internal sealed class JournalStore : IDisposable
         }
     });
 
+    /// <summary>What <see cref="SetTimeline"/> was told last; null: nothing yet.</summary>
+    /// <exception cref="JournalDamagedException">The file cannot be read.</exception>
+    public string? Timeline() => Read(() =>
+    {
+        lock (_reading)
+        {
+            using var timeline = new PreparedStatement(_reader, ReadTimeline);
+            return timeline.Rows(row => row.GetString(0)).SingleOrDefault();
+        }
+    });
+
     public void Begin() => _begin.Run();
 
     /// <summary>When it returns, the transaction is on disk.</summary>
@@ -227,6 +243,12 @@ internal sealed class JournalStore : IDisposable
         }
 
         return count;
+    }
+
+    public void SetTimeline(string timeline)
+    {
+        using var write = new PreparedStatement(_writer, WriteTimeline, "$timeline");
+        write.Run(timeline);
     }
 
     /// <summary>Moves the write-ahead log into the file, so that the log can start over.</summary>
@@ -273,13 +295,16 @@ internal sealed class JournalStore : IDisposable
         switch (mark.Row(row => (row.GetInt64(0), row.GetInt64(1))))
         {
             case (0x44565241, 1):
-                return;
+                break;
             case (0, 0):
                 Create(connection);
-                return;
+                break;
             default:
                 throw new JournalDamagedException(path, "it is a database of another program or of a newer version", null);
         }
+
+        using var since = new PreparedStatement(connection, SchemaSince);
+        since.Run();
     }
 
     private static void Create(SqliteConnection connection)

@@ -37,16 +37,21 @@ internal sealed class LedgerBatch(
             return [];
         }
 
-        var rows = await InsertAsync(transaction, missing, cancellationToken);
-        await FeedRollupsAsync(transaction, rows);
-        IReadOnlyList<InsertedCharge> inserted = [.. rows.Select(row => new InsertedCharge(row.Charge, row.Counts.Requests))];
-        foreach (var participant in participants)
-        {
-            await participant.OnInsertedAsync(transaction, journal, inserted, cancellationToken);
-        }
-
+        var rows = await AddAsync(transaction, missing, cancellationToken);
         await AdvanceAsync(transaction, standing, missing, rows);
         return [.. rows.Select(row => row.Charge)];
+    }
+
+    /// <summary>Brings in what is missing of charges that the journal's standing covers; it stays where it is.</summary>
+    /// <returns>How many were missing.</returns>
+    /// <exception cref="LedgerWentBackException">The standing does not cover them.</exception>
+    /// <exception cref="JournalTakenOverException">Another process has opened the journal since.</exception>
+    public async Task<int> WriteAgainAsync(DbTransaction transaction, IReadOnlyList<JournaledCharge> batch)
+    {
+        var standing = await ReadStandingAsync(transaction);
+        return standing.ShippedThrough < batch[^1].Seq
+            ? throw new LedgerWentBackException(standing.ShippedThrough)
+            : (await AddAsync(transaction, batch, CancellationToken.None)).Count;
     }
 
     /// <summary>Puts a charge that the engine refuses aside, whole, and moves on.</summary>
@@ -74,6 +79,20 @@ internal sealed class LedgerBatch(
         }
 
         return standing.Epoch == epoch ? standing : throw new JournalTakenOverException(journal, epoch);
+    }
+
+    /// <returns>The rows that were really new.</returns>
+    private async Task<List<ChargeRow>> AddAsync(DbTransaction transaction, IReadOnlyList<JournaledCharge> batch, CancellationToken cancellationToken)
+    {
+        var rows = await InsertAsync(transaction, batch, cancellationToken);
+        await FeedRollupsAsync(transaction, rows);
+        IReadOnlyList<InsertedCharge> inserted = [.. rows.Select(row => new InsertedCharge(row.Charge, row.Counts.Requests))];
+        foreach (var participant in participants)
+        {
+            await participant.OnInsertedAsync(transaction, journal, inserted, cancellationToken);
+        }
+
+        return rows;
     }
 
     private async Task<List<ChargeRow>> InsertAsync(

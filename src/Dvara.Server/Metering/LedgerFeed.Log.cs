@@ -15,4 +15,7 @@ internal sealed partial class LedgerFeed
 
     [LoggerMessage(9, LogLevel.Error, "The ledger had this journal up to {Acknowledged} and has it up to {Shipped} only: it lost commits. They are shipped again.")]
     private static partial void LogWentBack(ILogger logger, long acknowledged, long shipped);
+
+    [LoggerMessage(11, LogLevel.Warning, "The ledger's server or its timeline is another one: it was {Before} and is {Now}. {Fed} charges that the journal keeps were fed to it again; {Missing} of them were missing.")]
+    private static partial void LogFedAgain(ILogger logger, string before, string now, int fed, int missing);
 }

@@ -8,6 +8,7 @@ namespace Dvara.Server.Metering;
 /// <code>
 /// batch is in                  the journal is told
 /// ledger stands further back   what it has lost is shipped again
+/// its timeline is another      what the journal keeps is fed to it again, and only what is missing goes in
 /// row is refused               its batch is halved until the row is alone; it is put aside, the others go on
 /// journal taken over, damaged  the process ends: two writers, or a journal with holes, would double or lose money
 /// anything else                the batch is tried again, further and further apart, until it is in; lateness is all it costs
@@ -80,6 +81,44 @@ internal sealed partial class LedgerFeed(
     }
 
     public void Dispose() => _gate.Dispose();
+
+    /// <summary>
+    /// Feeds to the ledger once more what the journal keeps, where its server or the server's timeline is not the one that the journal
+    /// remembers. Batches go on between; given up, it begins anew next time.
+    /// </summary>
+    public async Task FeedAgainWhenMovedAsync(CancellationToken cancellationToken)
+    {
+        var (timeline, remembered) = ((string?)null, (string?)null);
+        if (!await TryAsync(async () => (timeline, remembered) = (await database.ReadTimelineAsync(), journal.ReadTimeline())) || timeline is null || timeline == remembered)
+        {
+            return;
+        }
+
+        if (remembered is not null)
+        {
+            var (fed, missing, end) = (0, 0, Volatile.Read(ref _acknowledged));
+            for (var after = 0L; after < end;)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                IReadOnlyList<JournaledCharge> batch = [.. journal.ReadCharges(after, options.BatchMax).TakeWhile(charge => charge.Seq <= end)];
+                if (batch.Count == 0)
+                {
+                    break;
+                }
+
+                if (!await TryAsync(async () => missing += await WriteAgainAsync(batch)))
+                {
+                    return;
+                }
+
+                (after, fed) = (batch[^1].Seq, fed + batch.Count);
+            }
+
+            LogFedAgain(logger, remembered, timeline, fed, missing);
+        }
+
+        await journal.RememberTimelineAsync(timeline);
+    }
 
     private async Task<bool> TryAsync(Func<Task> step)
     {
@@ -189,6 +228,27 @@ internal sealed partial class LedgerFeed(
         _acknowledged = batch[^1].Seq;
         journal.OnShipped(batch[^1].Seq, batch.Count);
         Volatile.Write(ref _through, batch[^1].Seq);
+    }
+
+    /// <returns>How many were missing.</returns>
+    private async Task<int> WriteAgainAsync(IReadOnlyList<JournaledCharge> batch)
+    {
+        try
+        {
+            return await database.WriteAsync(WriteLane.Ledger, t => batches.WriteAgainAsync(t, batch), CancellationToken.None);
+        }
+        catch (Exception exception) when (IsRefusal(exception))
+        {
+            if (batch.Count > 1)
+            {
+                return await WriteAgainAsync([.. batch.Take(batch.Count / 2)]) + await WriteAgainAsync([.. batch.Skip(batch.Count / 2)]);
+            }
+
+            // It was in quarantine before.
+            await database.WriteAsync(
+                WriteLane.Ledger, t => LedgerStore.QuarantineAsync(t, journal.Id, batch[0], exception.Message, clock.GetUtcNow()), CancellationToken.None);
+            return 0;
+        }
     }
 
     /// <summary>The row is to blame: sending it again would be refused again.</summary>

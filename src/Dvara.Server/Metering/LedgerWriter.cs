@@ -179,8 +179,15 @@ internal sealed partial class LedgerWriter(
         using var timer = new PeriodicTimer(WatchInterval);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
-            await _feed.TryWatchAsync();
+            await WatchAsync(stoppingToken);
         }
+    }
+
+    /// <summary>Says that the journal is open, and makes good what the ledger has lost of it.</summary>
+    public async Task WatchAsync(CancellationToken cancellationToken)
+    {
+        await _feed.TryWatchAsync();
+        await _feed.FeedAgainWhenMovedAsync(cancellationToken);
     }
 
     private Charge Unresolve(OpenIntent open) => Charging.Unresolve(

@@ -55,6 +55,12 @@ internal abstract class Database : IAsyncDisposable
     public abstract bool IsCluster { get; }
 
     /// <summary>
+    /// Which server this is, and which of its histories: another one after a standby was promoted, a backup put back or the data moved.
+    /// Null: a file, which has no such thing.
+    /// </summary>
+    public virtual Task<string?> ReadTimelineAsync() => Task.FromResult<string?>(null);
+
+    /// <summary>
     /// Waits until no ledger batch is under way and keeps new ones out until the transaction ends: what it reads of the ledger then, and
     /// what it says about later rows, has no gap between.
     /// </summary>

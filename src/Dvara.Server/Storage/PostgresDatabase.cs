@@ -14,6 +14,9 @@ internal sealed class PostgresDatabase : Database
     private const string ShareLedger = "SELECT pg_advisory_xact_lock_shared(4483, 2)";
     private const string LockLedger = "SELECT pg_advisory_xact_lock(4483, 2)";
 
+    // Functions that every role may call. The first eight digits of a log file's name are the timeline; a server in recovery has none to say.
+    private const string ReadTimeline = "SELECT system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_system()";
+
     private readonly PostgresPools _pools;
 
     public PostgresDatabase(PostgresPools pools)
@@ -79,6 +82,12 @@ internal sealed class PostgresDatabase : Database
         }
 
         void OnNotice(object sender, NpgsqlNoticeEventArgs told) => unconfirmed |= told.Notice.SqlState == PostgresErrorCodes.Warning;
+    }
+
+    public override async Task<string?> ReadTimelineAsync()
+    {
+        await using var connection = await _pools.Ledger.OpenConnectionAsync();
+        return await connection.QuerySingleAsync<string>(ReadTimeline);
     }
 
     public override Task LockLedgerAsync(DbTransaction transaction) => transaction.Connection!.ExecuteAsync(LockLedger, transaction: transaction);

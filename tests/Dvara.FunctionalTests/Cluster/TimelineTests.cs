@@ -1,0 +1,130 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
+using Dapper;
+using Dvara.Server.Metering;
+using Dvara.Server.Storage;
+using Dvara.Testing;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+using Xunit;
+
+namespace Dvara.FunctionalTests.Cluster;
+
+/// <summary>A ledger whose server becomes another one, or begins another timeline.</summary>
+public sealed class TimelineTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    [Fact]
+    public async Task Ledger_OnANewTimeline_IsFedWhatTheJournalKeeps()
+    {
+        await using var postgres = await PostgresServer.StartAsync();
+        var folder = Directory.CreateTempSubdirectory("dvara-timeline-").FullName;
+        string tenantId;
+        await using (var node = await StartAsync(postgres, folder))
+        {
+            using var tenant = await TestTenant.CreateAsync(node);
+            tenantId = tenant.Id;
+            for (var call = 0; call < 3; call++)
+            {
+                using var answer = await tenant.PostAsync("/v1/chat/completions", """{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}]}""");
+                Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            }
+
+            await FlushAsync(node);
+            var before = await SummaryAsync(node, tenantId);
+            await WatchUntilAsync(node, "00000001");
+
+            // What the standing of the journal says nothing of.
+            await using (var connection = await ConnectAsync(postgres))
+            {
+                await connection.ExecuteAsync("""
+                    ALTER TABLE charges DISABLE TRIGGER ALL;
+                    DELETE FROM charges;
+                    DELETE FROM rollup_hours; DELETE FROM rollup_minutes;
+                    """);
+            }
+
+            await postgres.StopAsync();
+            await postgres.PromoteAsync();
+            // Reports would still find the connections that were cut.
+            node.Services.GetRequiredService<PostgresPools>().Api.Clear();
+            await WatchUntilAsync(node, "00000002");
+
+            Assert.Equal(3, (await DrillLoad.ReadLinesAsync(node.Admin, tenantId)).Count);
+            Assert.Equal(before, await SummaryAsync(node, tenantId));
+        }
+
+        // The process is another one and remembers; nothing is missing, and nothing is doubled.
+        await postgres.StopAsync();
+        await postgres.PromoteAsync();
+        await using (var node = await StartAsync(postgres, folder))
+        {
+            Assert.EndsWith("00000002", Timeline(node), StringComparison.Ordinal);
+            var before = await SummaryAsync(node, tenantId);
+            await WatchUntilAsync(node, "00000003");
+
+            Assert.Equal(3, (await DrillLoad.ReadLinesAsync(node.Admin, tenantId)).Count);
+            Assert.Equal(before, await SummaryAsync(node, tenantId));
+        }
+
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private static async Task<GatewayEnvironment> StartAsync(PostgresServer postgres, string folder)
+    {
+        await using (await ConnectAsync(postgres))
+        {
+            return await GatewayEnvironment.StartAsync(
+                new Dictionary<string, string?>
+                {
+                    ["DVARA_POSTGRES"] = postgres.ConnectionString, ["DVARA_MASTER_KEY"] = GatewayEnvironment.MasterKey, ["DVARA_ADVERTISED_IP"] = "127.0.0.1",
+                },
+                dataDirectory: folder);
+        }
+    }
+
+    /// <summary>As the silo does every ten seconds.</summary>
+    private static async Task WatchUntilAsync(GatewayEnvironment node, string timeline)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        do
+        {
+            await node.Services.GetRequiredService<LedgerWriter>().WatchAsync(patience.Token);
+            await poll.WaitForNextTickAsync(patience.Token);
+        }
+        while (Timeline(node)?.EndsWith(timeline, StringComparison.Ordinal) is not true);
+    }
+
+    private static string? Timeline(GatewayEnvironment node) => node.Services.GetRequiredService<Journal>().ReadTimeline();
+
+    private static async Task FlushAsync(GatewayEnvironment node)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        await node.Services.GetRequiredService<LedgerWriter>().FlushAsync(patience.Token);
+    }
+
+    private static async Task<string> SummaryAsync(GatewayEnvironment node, string tenant) => (await node.Admin.GetFromJsonAsync<JsonNode>(
+        $"/v1/admin/costs/summary?tenantId={tenant}&from=2026-01-01T00:00:00Z&to=2040-01-01T00:00:00Z"))!.ToJsonString();
+
+    /// <summary>Once the server takes writes.</summary>
+    private static async Task<NpgsqlConnection> ConnectAsync(PostgresServer postgres)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        while (true)
+        {
+            var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(postgres.ConnectionString) { Pooling = false }.ToString());
+            await connection.OpenAsync(patience.Token);
+            if (!await connection.QuerySingleAsync<bool>("SELECT pg_is_in_recovery()"))
+            {
+                return connection;
+            }
+
+            await connection.DisposeAsync();
+            await poll.WaitForNextTickAsync(patience.Token);
+        }
+    }
+}
