@@ -1,6 +1,10 @@
+using System.Net;
+using System.Text.Json.Nodes;
 using Dapper;
+using Dvara.Server.Metering;
 using Dvara.Server.Storage;
 using Dvara.Testing;
+using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using Xunit;
 
@@ -51,6 +55,58 @@ public sealed class PoolsTests : IAsyncLifetime
 
         var ended = await Assert.ThrowsAnyAsync<NpgsqlException>(() => forgotten.ExecuteAsync("SELECT 1", transaction: transaction));
         Assert.True(Database.IsAway(ended));
+    }
+
+    [Fact]
+    public async Task Pool_WhoseConnectionsAreAllTaken_HoldsNoOtherUp()
+    {
+        await using var cluster = await TestCluster.StartAsync(nodes: 1);
+        var node = cluster.Nodes[0];
+        var pools = node.Services.GetRequiredService<PostgresPools>();
+        var writer = node.Services.GetRequiredService<LedgerWriter>();
+        var calls = 0;
+        foreach (var pool in new[] { pools.Api, pools.Ledger, pools.Orleans })
+        {
+            using var tenant = await TestTenant.CreateAsync(node);
+            await node.Admin.MakeBudgetAsync(1000, new JsonObject { ["tenantId"] = tenant.Id });
+            await using (await FullPool.FillAsync(pool))
+            {
+                // A key that was never seen, under a cap without a lease.
+                using var answer = await tenant.PostAsync("/v1/chat/completions", """{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}]}""");
+                Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+                Assert.Equal(++calls, await CountAsync("leases"));
+                if (pool != pools.Ledger)
+                {
+                    await FlushAsync();
+                    Assert.Equal(calls, await CountAsync("charges"));
+                }
+
+                if (pool != pools.Orleans)
+                {
+                    Assert.NotEmpty((await node.Services.GetRequiredService<IMembershipTable>().ReadAllAsync(CancellationToken.None)).Members);
+                }
+
+                if (pool != pools.Api)
+                {
+                    using var tenants = await node.Admin.GetAsync("/v1/admin/tenants");
+                    Assert.Equal(HttpStatusCode.OK, tenants.StatusCode);
+                }
+            }
+
+            await FlushAsync();
+        }
+
+        async Task FlushAsync()
+        {
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+            await writer.FlushAsync(patience.Token);
+        }
+
+        async Task<long> CountAsync(string table)
+        {
+            await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(cluster.Database) { Pooling = false }.ToString());
+            return await connection.QuerySingleAsync<long>($"SELECT count(*) FROM {table}");
+        }
     }
 
     /// <summary>On a connection that another has used before, which is where a setting would be lost.</summary>
