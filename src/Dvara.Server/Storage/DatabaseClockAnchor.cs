@@ -5,7 +5,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 namespace Dvara.Server.Storage;
 
 /// <summary>Anchors the <see cref="DatabaseClock"/> every 10 s. A silo whose machine is more than 2 s off takes no traffic: something is wrong with its clock, and others read it too.</summary>
-internal sealed class DatabaseClockAnchor(Database database, DatabaseClock clock, ILogger<DatabaseClockAnchor> logger)
+internal sealed partial class DatabaseClockAnchor(Database database, DatabaseClock clock, ILogger<DatabaseClockAnchor> logger)
     : PeriodicService(TimeSpan.FromSeconds(10), "The database's clock could not be read; time goes on from the last anchor.", logger), IHealthCheck
 {
     private const string ReadClock = "SELECT clock_timestamp()";
@@ -15,6 +15,10 @@ internal sealed class DatabaseClockAnchor(Database database, DatabaseClock clock
     /// <summary>An answer that took longer says too little about the moment.</summary>
     private static readonly TimeSpan WayMax = TimeSpan.FromSeconds(1);
 
+    private bool _wasOff;
+
+    private bool IsOff => clock.Skew.Duration() > SkewMax;
+
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
         await AnchorAsync(cancellationToken);
@@ -22,7 +26,7 @@ internal sealed class DatabaseClockAnchor(Database database, DatabaseClock clock
     }
 
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-        Task.FromResult(clock.Skew.Duration() <= SkewMax
+        Task.FromResult(!IsOff
             ? HealthCheckResult.Healthy()
             : HealthCheckResult.Unhealthy($"this machine's clock is {clock.Skew.TotalSeconds:F1} s off the database's"));
 
@@ -39,9 +43,35 @@ internal sealed class DatabaseClockAnchor(Database database, DatabaseClock clock
             cancellationToken);
         if (TimeProvider.System.GetElapsedTime(askedAt, answeredAt) < WayMax)
         {
-            clock.SetAnchor(now, askedAt, answeredAt);
+            Take(now, askedAt, answeredAt);
+        }
+    }
+
+    /// <summary>As <see cref="DatabaseClock.SetAnchor"/>; the log tells once when the machine's clock goes off, and once when it is back.</summary>
+    public void Take(DateTimeOffset database, long askedAt, long answeredAt)
+    {
+        clock.SetAnchor(database, askedAt, answeredAt);
+        if (IsOff == _wasOff)
+        {
+            return;
+        }
+
+        _wasOff = IsOff;
+        if (_wasOff)
+        {
+            LogOff(logger, clock.Skew.TotalSeconds);
+        }
+        else
+        {
+            LogBack(logger, clock.Skew.TotalSeconds);
         }
     }
 
     protected override Task TickAsync(CancellationToken stoppingToken) => AnchorAsync(stoppingToken);
+
+    [LoggerMessage(1, LogLevel.Warning, "This machine's clock is {Seconds:F1} s off the database's; the silo takes no traffic until it is right.")]
+    private static partial void LogOff(ILogger logger, double seconds);
+
+    [LoggerMessage(2, LogLevel.Warning, "This machine's clock is right again, {Seconds:F1} s off the database's.")]
+    private static partial void LogBack(ILogger logger, double seconds);
 }

@@ -2,6 +2,7 @@ using CsCheck;
 using Dvara.Server.Storage;
 using Dvara.Testing;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -56,6 +57,26 @@ public sealed class DatabaseClockTests
         var health = await anchor.CheckHealthAsync(new HealthCheckContext(), TestContext.Current.CancellationToken);
 
         Assert.Equal(expected, health.Status);
+    }
+
+    [Fact]
+    public async Task Silo_WhoseMachineGoesOff_SaysSoOnce_AndOnceThatItIsBack()
+    {
+        var log = new KeptLog<DatabaseClockAnchor>();
+        await using var ledger = await TestLedger.CreateAsync();
+        using var anchor = new DatabaseClockAnchor(ledger.Database, new DatabaseClock(), log);
+
+        foreach (var offMs in new[] { 0, 2_500, 3_500, -2_500, 1_000, 0, 60_000 })
+        {
+            var asked = TimeProvider.System.GetTimestamp();
+            anchor.Take(TimeProvider.System.GetUtcNow().AddMilliseconds(offMs), asked, asked);
+        }
+
+        Assert.All(log.Lines, line => Assert.Equal(LogLevel.Warning, line.Level));
+        Assert.Equal(["-2.5 s off", "right again", "-60.0 s off"], log.Lines.Select(line => line.Message).Select(Said));
+
+        static string Said(string message) =>
+            message.Contains("right again", StringComparison.Ordinal) ? "right again" : message[(message.IndexOf(" is ", StringComparison.Ordinal) + 4)..].Split(" the")[0];
     }
 
     [Fact]
