@@ -28,11 +28,14 @@ internal sealed partial class PostgresDurability(PostgresPools pools, ILogger<Po
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
         Task.FromResult(_problem is { } problem ? HealthCheckResult.Unhealthy($"PostgreSQL: {problem}") : HealthCheckResult.Healthy());
 
-    protected override async Task TickAsync(CancellationToken stoppingToken)
+    protected override Task TickAsync(CancellationToken stoppingToken) => AskAsync(stoppingToken);
+
+    /// <summary>Asks the server.</summary>
+    public async Task AskAsync(CancellationToken cancellationToken)
     {
         // A setting of the role or of the database is every new connection's, and no older one's; any of the ledger's may have either.
-        await using var fresh = await pools.ConnectAsync(stoppingToken);
-        await using var old = await pools.Ledger.OpenConnectionAsync(stoppingToken);
+        await using var fresh = await pools.ConnectAsync(cancellationToken);
+        await using var old = await pools.Ledger.OpenConnectionAsync(cancellationToken);
         var problem = await ProblemAsync(fresh) ?? await ProblemAsync(old);
         if (problem is not null && _problem is null)
         {
