@@ -107,6 +107,12 @@ public sealed record Cap
     /// <summary>Spend from which on the soft percentage is reached; null: there is none. Exact: nothing is rounded down to reach it sooner.</summary>
     public Usd? SoftThreshold => SoftPct is { } pct ? new Usd(((Limit.PicoUsd * pct) + 99) / 100) : null;
 
+    /// <summary>
+    /// True: a call that costs <paramref name="least"/> at least is larger than the whole limit, whatever is spent. A limit of 0 is no matter
+    /// of size, and of an elastic cap no call needs more than what is left.
+    /// </summary>
+    public bool IsOutgrownBy(Usd least) => Mode == CapMode.Strict && Limit > Usd.Zero && least > Limit;
+
     public bool Matches(in CapScope scope) =>
         (TenantId is not { } tenant || tenant == scope.TenantId)
         && (ApiKeyId is not { } key || key == scope.ApiKeyId)

@@ -8,7 +8,7 @@ public enum CapState
     /// <summary>The soft percentage is reached, or was when the last event told so.</summary>
     Soft,
 
-    /// <summary>The limit is reached, or a call was refused for good.</summary>
+    /// <summary>The limit is reached, or a call was refused for good that it would have let in if nothing had been spent.</summary>
     Hard,
 }
 

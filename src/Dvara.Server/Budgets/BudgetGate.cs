@@ -219,7 +219,8 @@ internal sealed class BudgetGate(
                 if (refusal == HoldRefusal.Exhausted || waited >= obstacle.Cap.HoldWaitMs || (queue is null && !obstacle.TryQueue(options.WaitingMax)))
                 {
                     obstacle.OnRefused();
-                    return HoldDecision.Refuse(refusal!.Value, obstacle);
+                    return HoldDecision.Refuse(
+                        refusal == HoldRefusal.Exhausted && obstacle.Cap.IsOutgrownBy(terms.Least) ? HoldRefusal.Outgrown : refusal!.Value, obstacle);
                 }
 
                 queue ??= obstacle;

@@ -65,7 +65,7 @@ internal static class CapEvents
     /// <param name="transaction">The one that charged, or refused.</param>
     /// <param name="cap">The cap in force, locked by the transaction: its limit decides, and an arm rises only behind it.</param>
     /// <param name="period">Its period.</param>
-    /// <param name="refused">True: a call was refused for good, so the limit counts as reached.</param>
+    /// <param name="refused">True: a call was refused for good that would have fit if nothing had been spent, so the limit counts as reached.</param>
     /// <param name="now">Now.</param>
     public static async Task TellAsync(DbTransaction transaction, Cap cap, TimeWindow period, bool refused, DateTimeOffset now)
     {

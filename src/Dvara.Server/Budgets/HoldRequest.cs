@@ -33,6 +33,9 @@ internal enum HoldRefusal
     /// <summary>It does not fit in what is left of the cap.</summary>
     Exhausted,
 
+    /// <summary>It alone may cost more than the cap's whole limit.</summary>
+    Outgrown,
+
     /// <summary>It would fit if running calls had ended; they did not in time.</summary>
     Held,
 

@@ -41,9 +41,15 @@ internal sealed class Lending(Database database, TimeProvider clock)
             answers[i] = await GrantAsync(transaction, questions[i], cap, baselines[(cap.Id, questions[i].Start)], now);
         }
 
-        foreach (var question in inOrder.Where(i => answers[i].Outcome == GrantOutcome.Exhausted && caps[questions[i].Key.Cap]!.Enabled).Select(i => questions[i]).DistinctBy(question => (question.Cap, question.Start)))
+        var exhausted = inOrder.Where(i => answers[i].Outcome == GrantOutcome.Exhausted).Select(i => questions[i]);
+        foreach (var refused in exhausted.GroupBy(question => (question.Key.Cap, question.Period)))
         {
-            await CapEvents.TellAsync(transaction, caps[question.Key.Cap]!, question.Period, refused: true, now);
+            if (caps[refused.Key.Cap] is { Enabled: true } cap)
+            {
+                // A call that is larger than the limit says nothing about the spend: told of it, nobody would hear when the limit is near.
+                var isReached = refused.Any(question => !cap.IsOutgrownBy(question.Ask.Least));
+                await CapEvents.TellAsync(transaction, cap, refused.Key.Period, isReached, now);
+            }
         }
 
         return answers;

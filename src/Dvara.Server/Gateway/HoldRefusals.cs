@@ -19,17 +19,21 @@ internal sealed class HoldRefusals(BudgetOptions options)
         {
             Headers = [("x-should-retry", "false")],
         },
-        var refusal => Exceeded(decision.Cap!, isRetryable: refusal == HoldRefusal.Held),
+        var refusal => Exceeded(decision.Cap!, refusal),
     };
 
-    private ApiError Exceeded(CapLease lease, bool isRetryable)
+    private ApiError Exceeded(CapLease lease, HoldRefusal? refusal)
     {
-        var cap = lease.Cap;
+        var (cap, isRetryable) = (lease.Cap, refusal == HoldRefusal.Held);
         var isPlatform = cap.TenantId is null;
         var what = isPlatform ? "The platform's budget" : $"The budget {cap.Name} ({cap.ScopeName()}, {cap.Period.ContractName()}, {cap.Limit} USD)";
-        var message = isRetryable
-            ? $"{what} is held by calls in flight; try again in a moment."
-            : $"{what} does not cover this call; it is renewed at {lease.ResetsAt}.";
+        var message = refusal switch
+        {
+            HoldRefusal.Held => $"{what} is held by calls in flight; try again in a moment.",
+            // Said of the platform's, it would tell of its amount.
+            HoldRefusal.Outgrown when !isPlatform => $"{what} never covers this call, which alone may cost more than the whole limit. Ask for less output, or send less.",
+            _ => $"{what} does not cover this call; it is renewed at {lease.ResetsAt}.",
+        };
         return new(options.RefusalStatus, Type, "BUDGET_CAP_HARD", message)
         {
             Budget = isPlatform ? new Shown { Scope = "platform", ResetsAt = lease.Period.To, Retryable = isRetryable } : Whole(lease, isRetryable),

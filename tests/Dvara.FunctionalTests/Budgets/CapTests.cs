@@ -75,8 +75,10 @@ public sealed class CapTests : IAsyncLifetime
         await TenantBudgetAsync(0);
 
         Assert.Equal(HttpStatusCode.PaymentRequired, (await CallAsync()).Status);
+        Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
         Assert.Equal(HttpStatusCode.PaymentRequired, (await CallAsync(
             """{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}],"metadata":{"mock":{"prompt_tokens":"0","completion_tokens":"0"}}}""")).Status);
+        Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
     }
 
     [Fact]
@@ -131,6 +133,7 @@ public sealed class CapTests : IAsyncLifetime
         Assert.Equal("platform", (string?)body["error"]!["budget"]!["scope"]);
         Assert.DoesNotContain("0.001", body.ToJsonString(), StringComparison.Ordinal);
         Assert.DoesNotContain("everybody", body.ToJsonString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("whole limit", body.ToJsonString(), StringComparison.Ordinal);
         Assert.DoesNotContain(headers.Keys, name => name.StartsWith("X-Budget", StringComparison.OrdinalIgnoreCase));
         Assert.DoesNotContain("0.001", await _tenant.Client.GetStringAsync("/v1/budget"), StringComparison.Ordinal);
     }
@@ -177,6 +180,41 @@ public sealed class CapTests : IAsyncLifetime
         await _node.Admin.UsageAsync(budget);
         Assert.Equal(2, (await _node.Admin.AuditAsync("BUDGET_CAP_SOFT")).Count);
         Assert.Equal(2, (await _node.Admin.AuditAsync("BUDGET_CAP_HARD")).Count);
+    }
+
+    /// <summary>Whoever is told of the limit because of it would not hear any more when the limit is near.</summary>
+    [Fact]
+    public async Task CallLargerThanTheLimit_IsRefusedAndCounted_AndTellsOfNoThreshold()
+    {
+        var budget = await TenantBudgetAsync(10 * Cost, new() { ["softLimitPct"] = 80 });
+        var large = CallOf(completionTokens: 7_251);
+        var unlimited = $$"""{"model":"mock/gpt-4o","messages":[{"role":"user","content":"{{new string('x', 40_000)}}"}]}""";
+
+        foreach (var call in new[] { large, unlimited })
+        {
+            var (status, body, _) = await CallAsync(call);
+            Assert.Equal((HttpStatusCode.PaymentRequired, "BUDGET_CAP_HARD"), (status, (string?)body["error"]!["code"]));
+            Assert.Contains("may cost more than the whole limit", (string?)body["error"]!["message"], StringComparison.Ordinal);
+            Assert.False((bool)body["error"]!["budget"]!["retryable"]!);
+        }
+
+        Assert.Equal("OK", (string?)(await UntilBlockedAsync(budget, 2))["state"]);
+        Assert.Equal(2, (await _node.Admin.AuditAsync("GATEWAY_REQUEST")).Count(e => (string?)e["payload"]!["code"] == "BUDGET_CAP_HARD"));
+        Assert.Equal((0, 0), await ToldAsync());
+
+        for (var i = 0; i < 8; i++)
+        {
+            Assert.Equal(HttpStatusCode.OK, (await CallAsync()).Status);
+        }
+
+        await CallAsync(large);
+        await _node.Admin.UsageAsync(budget);
+        Assert.Equal((1, 0), await ToldAsync());
+
+        // Of the limit to the pico-dollar: it would have fit, if nothing had been spent.
+        var (_, refusal, _) = await CallAsync(CallOf(completionTokens: 7_250));
+        Assert.DoesNotContain("whole limit", (string?)refusal["error"]!["message"], StringComparison.Ordinal);
+        Assert.Equal((1, 1), await ToldAsync());
     }
 
     [Fact]
@@ -394,6 +432,28 @@ public sealed class CapTests : IAsyncLifetime
 
         Assert.Equal("0.5", headers["X-Budget-Limit-Usd"]);
         Assert.EndsWith("-01T00:00:00Z", headers["X-Budget-Reset"], StringComparison.Ordinal);
+    }
+
+    private static string CallOf(int completionTokens) =>
+        Call.Replace("500", completionTokens.ToString(System.Globalization.CultureInfo.InvariantCulture), StringComparison.Ordinal);
+
+    private async Task<(int Soft, int Hard)> ToldAsync() =>
+        ((await _node.Admin.AuditAsync("BUDGET_CAP_SOFT")).Count, (await _node.Admin.AuditAsync("BUDGET_CAP_HARD")).Count);
+
+    /// <summary>The usage, once it says that so many calls were refused: they are written twice a second.</summary>
+    private async Task<JsonObject> UntilBlockedAsync(JsonObject budget, int calls)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (true)
+        {
+            var usage = await _node.Admin.UsageAsync(budget);
+            if ((int)usage["blockedCount"]! == calls)
+            {
+                return usage;
+            }
+
+            patience.Token.ThrowIfCancellationRequested();
+        }
     }
 
     private Task<JsonObject> TenantBudgetAsync(decimal limitUsd, JsonObject? fields = null)

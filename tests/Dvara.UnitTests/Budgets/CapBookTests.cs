@@ -98,6 +98,15 @@ public sealed class CapBookTests
             return threshold * 100 >= (Int128)limit * pct && (threshold - 1) * 100 < (Int128)limit * pct;
         });
 
+    [Theory]
+    [InlineData(100, 100, CapMode.Strict, false)]
+    [InlineData(100, 101, CapMode.Strict, true)]
+    [InlineData(100, 101, CapMode.Elastic, false)]
+    [InlineData(0, 0, CapMode.Strict, false)]
+    [InlineData(0, 1, CapMode.Strict, false)]
+    public void Outgrown_IsALimitThatNoSpendMakesTooSmall(long limit, long least, CapMode mode, bool isOutgrown) =>
+        Assert.Equal(isOutgrown, (SomeCaps.Of() with { Limit = Usd.FromPico(limit), Mode = mode }).IsOutgrownBy(Usd.FromPico(least)));
+
     [Fact]
     public void SoftThreshold_WithoutAPercentage_IsNone() => Assert.Null((SomeCaps.Of() with { SoftPct = null }).SoftThreshold);
 }
