@@ -12,6 +12,15 @@ public readonly record struct ApiKeyId(Guid Value)
     public override string ToString() => Value.ToString("D");
 }
 
+/// <summary>A key with those it was rotated from and those it is rotated to, named by the first of them. It never changes.</summary>
+public readonly record struct KeyLineId(Guid Value)
+{
+    /// <summary>The line that <paramref name="first"/> begins.</summary>
+    public static KeyLineId Of(ApiKeyId first) => new(first.Value);
+
+    public override string ToString() => Value.ToString("D");
+}
+
 /// <summary>One request of a client; several attempts may share it. Shown as <c>x-request-id</c>.</summary>
 public readonly record struct RequestId(Guid Value)
 {

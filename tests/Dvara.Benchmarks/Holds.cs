@@ -86,7 +86,7 @@ internal static class Holds
         {
             using var tenant = await TestTenant.CreateAsync(node);
             await node.Admin.MakeBudgetAsync(1_000_000, new() { ["tenantId"] = tenant.Id });
-            var cap = book.Current.Covering(new(Guid.Parse(tenant.Id)), new(Guid.Parse(tenant.KeyId)))[^1];
+            var cap = book.Current.Covering(new(Guid.Parse(tenant.Id)), new KeyLineId(Guid.Parse(tenant.KeyId)))[^1];
             var lease = leases.At(cap, DateTimeOffset.FromUnixTimeMilliseconds((long)(TimeProvider.System.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalMilliseconds));
             await asker.AskAsync(lease, Usd.FromPico(1), Usd.FromPico(1), Usd.Zero, mayLower: true);
             var address = await grains.GetGrain<IManagementGrain>(0).GetActivationAddress(grains.GetGrain<ITenantBudgetGrain>(tenant.Id));
@@ -108,7 +108,7 @@ internal static class Holds
 
     private static HoldRequest RequestOf(TestTenant tenant) => new()
     {
-        Scope = new(new(Guid.Parse(tenant.Id)), new(Guid.Parse(tenant.KeyId)), "mock", "gpt-4o", Intent.NoTags),
+        Scope = new(new(Guid.Parse(tenant.Id)), new KeyLineId(Guid.Parse(tenant.KeyId)), "mock", "gpt-4o", Intent.NoTags),
         Bound = new AttemptBound(Usd.FromPico(2_500_000_000), 10_000_000, 1),
         IsPriced = true,
         OutputLimit = 500,

@@ -48,6 +48,14 @@ public sealed class TestTenant : IDisposable
     public Task<HttpResponseMessage> PostAsync(string path, string body, CancellationToken cancellationToken = default) =>
         Client.PostAsync(path, new StringContent(body, new MediaTypeHeaderValue("application/json")), cancellationToken);
 
+    /// <summary>Rotates a key; the old one goes on working for a day.</summary>
+    /// <param name="keyId">Which; null: the tenant's first.</param>
+    public async Task<(string Key, string KeyId)> RotateAsync(string? keyId = null)
+    {
+        var made = await PostAsync(Environment, $"/v1/admin/tenants/{Id}/keys/{keyId ?? KeyId}/rotate", []);
+        return ((string)made["key"]!, (string)made["id"]!);
+    }
+
     /// <summary>All lines of this tenant in the ledger, newest first; the read itself waits for what was charged before it.</summary>
     public async Task<IReadOnlyList<JsonObject>> CostsAsync()
     {

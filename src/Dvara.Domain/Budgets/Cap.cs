@@ -60,8 +60,11 @@ public sealed record Cap
 
     public TenantId? TenantId { get; init; }
 
-    /// <summary>Comes with its tenant.</summary>
+    /// <summary>Comes with its tenant. The key by which the admin named <see cref="KeyLine"/>.</summary>
     public ApiKeyId? ApiKeyId { get; init; }
+
+    /// <summary>The line of <see cref="ApiKeyId"/>, which is what matches: whoever rotates a key takes its limits along.</summary>
+    public KeyLineId? KeyLine { get; init; }
 
     public CapTag? Tag { get; init; }
 
@@ -115,7 +118,7 @@ public sealed record Cap
 
     public bool Matches(in CapScope scope) =>
         (TenantId is not { } tenant || tenant == scope.TenantId)
-        && (ApiKeyId is not { } key || key == scope.ApiKeyId)
+        && (KeyLine is not { } line || line == scope.KeyLine)
         && (Model is not { } model || IsModel(model, scope.Model) || IsModelOf(scope.Provider, model, scope.Model))
         && (Tag is not { } tag || IsTagged(tag, scope.Tags));
 
@@ -146,4 +149,4 @@ public sealed record Cap
 }
 
 /// <summary>What of an attempt decides which caps it falls under.</summary>
-public readonly record struct CapScope(TenantId TenantId, ApiKeyId ApiKeyId, string Provider, string Model, IReadOnlyDictionary<string, string> Tags);
+public readonly record struct CapScope(TenantId TenantId, KeyLineId KeyLine, string Provider, string Model, IReadOnlyDictionary<string, string> Tags);

@@ -21,11 +21,15 @@ public sealed class CapBook
         _byTenant = _byId.Values.Where(cap => cap.TenantId is not null)
             .GroupBy(cap => cap.TenantId!.Value)
             .ToFrozenDictionary(group => group.Key, group => group.OrderBy(cap => cap.Id.Value).ToArray());
+        NamesKeys = _byId.Values.Any(cap => cap.KeyLine is not null);
     }
 
     public long Generation { get; }
 
     public bool IsEmpty => _byId.Count == 0;
+
+    /// <summary>False: no cap asks which key was used.</summary>
+    public bool NamesKeys { get; }
 
     public Cap? Find(CapId id) => _byId.GetValueOrDefault(id);
 
@@ -39,9 +43,9 @@ public sealed class CapBook
         }
     }
 
-    /// <summary>Caps in force that calls of a key can fall under, whatever their model and tags.</summary>
-    public IReadOnlyList<Cap> Covering(TenantId tenant, ApiKeyId key) =>
-        [.. _ofNobody.Concat(_byTenant.GetValueOrDefault(tenant) ?? []).Where(cap => cap.Enabled && (cap.ApiKeyId is null || cap.ApiKeyId == key))];
+    /// <summary>Caps in force that calls of a key of <paramref name="line"/> can fall under, whatever their model and tags.</summary>
+    public IReadOnlyList<Cap> Covering(TenantId tenant, KeyLineId line) =>
+        [.. _ofNobody.Concat(_byTenant.GetValueOrDefault(tenant) ?? []).Where(cap => cap.Enabled && (cap.KeyLine is null || cap.KeyLine == line))];
 
     private static void Add(Cap[] caps, in CapScope scope, List<Cap> matching)
     {

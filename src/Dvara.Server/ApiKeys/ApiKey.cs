@@ -22,6 +22,9 @@ internal sealed record ApiKey
 
     public required TenantId TenantId { get; init; }
 
+    /// <summary>What budgets of a key go by: a rotation hands it on.</summary>
+    public required KeyLineId Line { get; init; }
+
     public required ApiKeyAttributes Attributes { get; init; }
 
     /// <summary>The first 11 characters, by which people know it.</summary>
@@ -39,16 +42,21 @@ internal sealed record ApiKey
 
     public required DateTimeOffset UpdatedAt { get; init; }
 
-    public static ApiKey Make(TenantId tenant, ApiKeyAttributes attributes, string prefix, DateTimeOffset now) => new()
+    public static ApiKey Make(TenantId tenant, ApiKeyAttributes attributes, string prefix, DateTimeOffset now)
     {
-        Id = new ApiKeyId(Uuid7.At(now)),
-        TenantId = tenant,
-        Attributes = attributes,
-        Prefix = prefix,
-        Status = ApiKeyStatus.Active,
-        CreatedAt = now,
-        UpdatedAt = now,
-    };
+        var id = new ApiKeyId(Uuid7.At(now));
+        return new()
+        {
+            Id = id,
+            TenantId = tenant,
+            Line = KeyLineId.Of(id),
+            Attributes = attributes,
+            Prefix = prefix,
+            Status = ApiKeyStatus.Active,
+            CreatedAt = now,
+            UpdatedAt = now,
+        };
+    }
 
     public ApiKeyStatus StatusAt(DateTimeOffset now) =>
         Status == ApiKeyStatus.Active && Attributes.ExpiresAt <= now ? ApiKeyStatus.Expired : Status;
@@ -61,6 +69,9 @@ internal sealed record ApiKey
     }
 
     public ApiKey Revoke(DateTimeOffset now) => Touch(now) with { Status = ApiKeyStatus.Revoked };
+
+    /// <summary>The key that takes this one's place: another secret of the same line.</summary>
+    public ApiKey MakeSuccessor(string prefix, DateTimeOffset now) => Make(TenantId, Attributes, prefix, now) with { Line = Line };
 
     /// <summary>Works until the overlap ends, or its own expiry if that comes first.</summary>
     public ApiKey RotateOut(TimeSpan overlap, DateTimeOffset now)

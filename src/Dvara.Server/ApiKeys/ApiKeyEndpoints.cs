@@ -183,7 +183,7 @@ internal static class ApiKeyEndpoints
                 return (null, ApiError.Conflict($"The key is {status.ContractName()}; only an ACTIVE one can be rotated."));
             }
 
-            var successor = ApiKey.Make(key.TenantId, key.Attributes, ApiKeyFormat.Displayed(secret), now);
+            var successor = key.MakeSuccessor(ApiKeyFormat.Displayed(secret), now);
             var old = key.RotateOut(overlap, now);
             var payload = new { key.Id, key.Attributes.Name, successorId = successor.Id, worksUntil = old.Attributes.ExpiresAt };
             var rotated = AuditEvent.By(httpContext.Admin(), clock, httpContext, AuditTypes.ApiKeyRotated, key.TenantId, payload);

@@ -1,3 +1,4 @@
+using Dvara.Domain;
 using Dvara.Server.Tenants;
 
 namespace Dvara.Server.ApiKeys;
@@ -47,4 +48,10 @@ internal sealed record ApiKeyIdentity
     /// <summary>The tenant's metadata: <c>cost.unpriced-policy</c> and the like.</summary>
     [Id(9)]
     public required Dictionary<string, string> TenantMetadata { get; init; }
+
+    /// <summary>The first key of the line; null: this one.</summary>
+    [Id(10)]
+    public Guid? FirstKeyId { get; init; }
+
+    public KeyLineId Line => new(FirstKeyId ?? KeyId);
 }

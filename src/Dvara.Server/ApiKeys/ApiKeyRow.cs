@@ -12,6 +12,8 @@ internal sealed class ApiKeyRow
 
     public TenantId TenantId { get; init; }
 
+    public KeyLineId Line { get; init; }
+
     public string Name { get; init; } = "";
 
     public byte[] Hash { get; init; } = [];
@@ -41,6 +43,7 @@ internal sealed class ApiKeyRow
     {
         id = key.Id,
         tenantId = key.TenantId,
+        line = key.Line,
         name = key.Attributes.Name,
         hash,
         prefix = key.Prefix,
@@ -58,6 +61,7 @@ internal sealed class ApiKeyRow
     {
         Id = Id,
         TenantId = TenantId,
+        Line = Line,
         Attributes = new(Name, Parse<string[]>(Scopes), Parse<string[]>(Models), Parse<Dictionary<string, string>>(Tags), ExpiresAt),
         Prefix = Prefix,
         Status = ParseStatus(Status),

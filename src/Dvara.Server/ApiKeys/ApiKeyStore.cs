@@ -16,7 +16,7 @@ internal sealed class ApiKeyStore(Database database)
     public const string Topic = "api-key";
 
     private const string Columns = """
-        SELECT id, tenant_id AS tenantId, name, hash, prefix, status, hidden, scopes, models, tags, expires_at_ms AS expiresAt,
+        SELECT id, tenant_id AS tenantId, coalesce(line_id, id) AS line, name, hash, prefix, status, hidden, scopes, models, tags, expires_at_ms AS expiresAt,
             last_used_ms AS lastUsedAt, created_at_ms AS createdAt, updated_at_ms AS updatedAt
         FROM api_keys
         """;
@@ -36,14 +36,14 @@ internal sealed class ApiKeyStore(Database database)
 
     // One statement, so the number and the row are of one moment.
     private const string IdentityByHash = """
-        SELECT c.value AS change, k.id, k.tenant_id AS tenantId, k.status, k.expires_at_ms AS expiresAt, k.scopes, k.models, k.tags,
+        SELECT c.value AS change, k.id, k.tenant_id AS tenantId, k.line_id AS line, k.status, k.expires_at_ms AS expiresAt, k.scopes, k.models, k.tags,
             t.status AS tenantStatus, t.tags AS tenantTags, t.metadata AS tenantMetadata
         FROM change_counter c LEFT JOIN api_keys k ON k.hash = @hash LEFT JOIN tenants t ON t.id = k.tenant_id
         """;
 
     private const string InsertKey = """
-        INSERT INTO api_keys (id, tenant_id, name, hash, prefix, status, hidden, scopes, models, tags, expires_at_ms, created_at_ms, updated_at_ms)
-        VALUES (@id, @tenantId, @name, @hash, @prefix, @status, @hidden, @scopes, @models, @tags, @expiresAt, @createdAt, @updatedAt)
+        INSERT INTO api_keys (id, tenant_id, line_id, name, hash, prefix, status, hidden, scopes, models, tags, expires_at_ms, created_at_ms, updated_at_ms)
+        VALUES (@id, @tenantId, @line, @name, @hash, @prefix, @status, @hidden, @scopes, @models, @tags, @expiresAt, @createdAt, @updatedAt)
         """;
 
     private const string UpdateKey = """
@@ -217,6 +217,8 @@ internal sealed class ApiKeyStore(Database database)
 
         public TenantId? TenantId { get; init; }
 
+        public KeyLineId? Line { get; init; }
+
         public string Status { get; init; } = "";
 
         public DateTimeOffset? ExpiresAt { get; init; }
@@ -237,6 +239,7 @@ internal sealed class ApiKeyStore(Database database)
         {
             KeyId = Id.Value.Value,
             TenantId = TenantId.Value.Value,
+            FirstKeyId = Line?.Value,
             Status = ApiKeyRow.ParseStatus(Status),
             ExpiresAt = ExpiresAt,
             Scopes = ApiKeyRow.Parse<string[]>(Scopes),

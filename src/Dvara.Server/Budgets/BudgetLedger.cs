@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Data.Common;
 using Dvara.Domain;
 using Dvara.Domain.Budgets;
@@ -15,6 +16,7 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
 {
     // Of the last batch that found the silo's own book out of date.
     private CapBook _read = CapBook.Empty;
+    private readonly KeyLines _lines = new();
 
     public async Task OnInsertedAsync(
         DbTransaction transaction, JournalId journal, IReadOnlyList<InsertedCharge> inserted, CancellationToken cancellationToken)
@@ -25,7 +27,7 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
             return;
         }
 
-        var tally = new Tally(book);
+        var tally = new Tally(book, await LinesAsync(transaction, book, inserted));
         foreach (var charge in inserted)
         {
             if (charge.Charge.Revision == 0)
@@ -79,7 +81,14 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
         return _read;
     }
 
-    private sealed class Tally(CapBook book)
+    private async Task<IReadOnlyDictionary<ApiKeyId, KeyLineId>> LinesAsync(DbTransaction transaction, CapBook book, IReadOnlyList<InsertedCharge> inserted) =>
+        book.NamesKeys
+            ? await _lines.FindAsync(transaction, inserted.Select(charge => charge.Charge.Intent.ApiKeyId))
+            : FrozenDictionary<ApiKeyId, KeyLineId>.Empty;
+
+    /// <param name="book">The caps in force.</param>
+    /// <param name="lines">The lines of the batch's keys, where a cap asks.</param>
+    private sealed class Tally(CapBook book, IReadOnlyDictionary<ApiKeyId, KeyLineId> lines)
     {
         private readonly List<Cap> _matching = [];
 
@@ -104,9 +113,12 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
         public void Add(in InsertedCharge inserted, JournalId owner, IReadOnlyList<CapHold>? ended = null)
         {
             var charge = inserted.Charge;
-            var at = charge.Intent.AttemptId.IntentTime;
+            var intent = charge.Intent;
+            var at = intent.AttemptId.IntentTime;
+            // A database that was restored may not have the key any more: then it is a line of its own.
+            var line = lines.TryGetValue(intent.ApiKeyId, out var known) ? known : KeyLineId.Of(intent.ApiKeyId);
             _matching.Clear();
-            book.Match(new(charge.Intent.TenantId, charge.Intent.ApiKeyId, charge.Intent.Provider, charge.Intent.Model, charge.Intent.Tags), _matching);
+            book.Match(new(intent.TenantId, line, intent.Provider, intent.Model, intent.Tags), _matching);
             foreach (var cap in _matching)
             {
                 var period = PeriodOf(cap, at);

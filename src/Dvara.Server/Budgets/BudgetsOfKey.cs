@@ -12,11 +12,11 @@ internal sealed class BudgetsOfKey(CapBookState caps, Database database, LedgerW
     private static readonly TimeSpan CatchUpMax = TimeSpan.FromSeconds(1);
 
     /// <param name="tenant">The key's tenant.</param>
-    /// <param name="key">The key.</param>
+    /// <param name="line">The key's line.</param>
     /// <param name="cancellationToken">The caller went away.</param>
-    public async Task<IReadOnlyList<(Cap Cap, TimeWindow Period, CapUse Use)>> ReadAsync(TenantId tenant, ApiKeyId key, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<(Cap Cap, TimeWindow Period, CapUse Use)>> ReadAsync(TenantId tenant, KeyLineId line, CancellationToken cancellationToken)
     {
-        var covering = caps.Current.Covering(tenant, key);
+        var covering = caps.Current.Covering(tenant, line);
         if (covering.Count == 0)
         {
             return [];

@@ -26,11 +26,15 @@ internal static class CapBaseline
     private const string Hours = "SELECT" + Sums + " FROM rollup_hours s WHERE s.start_ms >= @fromMs AND s.start_ms < @toMs";
 
     // A statement per index: an optional "tenant_id = @tenantId" would have the engine walk everybody's rows.
-    private const string HoursOfTenant = Hours + " AND s.tenant_id = @tenantId AND (@apiKeyId IS NULL OR s.api_key_id = @apiKeyId)";
+    private const string HoursOfTenant = Hours + " AND s.tenant_id = @tenantId";
+
+    private const string HoursOfKeyLine = HoursOfTenant + """
+         AND s.api_key_id IN (SELECT k.id FROM api_keys k WHERE k.tenant_id = @tenantId AND coalesce(k.line_id, k.id) = @keyLine)
+        """;
 
     // Charges that no scope can tell apart, together.
     private const string Rows = """
-        SELECT s.tenant_id AS tenantId, s.api_key_id AS apiKeyId, s.provider, s.requested_model AS requestedModel, s.tags,
+        SELECT s.tenant_id AS tenantId, coalesce((SELECT k.line_id FROM api_keys k WHERE k.id = s.api_key_id), s.api_key_id) AS keyLine, s.provider, s.requested_model AS requestedModel, s.tags,
         """ + Sums + " FROM charges s WHERE s.attempt_id >= @first AND s.attempt_id < @end";
 
     private const string ByScope = " GROUP BY s.tenant_id, s.api_key_id, s.provider, s.requested_model, s.tags";
@@ -60,7 +64,9 @@ internal static class CapBaseline
     private static async Task<(Int128 PicoUsd, Int128 Requests)> SumHoursAsync(DbTransaction transaction, Cap cap, long fromMs, long toMs)
     {
         var row = await transaction.Connection!.QuerySingleAsync<Row>(
-            cap.TenantId is null ? Hours : HoursOfTenant, new { fromMs, toMs, tenantId = cap.TenantId, apiKeyId = cap.ApiKeyId }, transaction);
+            cap.TenantId is null ? Hours : cap.KeyLine is null ? HoursOfTenant : HoursOfKeyLine,
+            new { fromMs, toMs, tenantId = cap.TenantId, keyLine = cap.KeyLine },
+            transaction);
         return (row.PicoUsd, row.Requests);
     }
 
@@ -99,7 +105,7 @@ internal static class CapBaseline
     {
         public TenantId TenantId { get; init; }
 
-        public ApiKeyId ApiKeyId { get; init; }
+        public KeyLineId KeyLine { get; init; }
 
         public string Provider { get; init; } = "";
 
@@ -115,7 +121,7 @@ internal static class CapBaseline
 
         public Int128 PicoUsd => ((Int128)Millions * 1_000_000) + Rest;
 
-        public CapScope Scope => new(TenantId, ApiKeyId, Provider, SentModel, ReadTags());
+        public CapScope Scope => new(TenantId, KeyLine, Provider, SentModel, ReadTags());
 
         /// <summary>The ledger keeps the model as the client wrote it.</summary>
         private string SentModel =>

@@ -14,7 +14,8 @@ internal static class CapStore
     public const string ChangeTopic = "caps";
 
     private const string Columns = """
-        SELECT id, tenant_id AS tenantId, api_key_id AS apiKeyId, tag_key AS tagKey, tag_value AS tagValue, model, name, period,
+        SELECT id, tenant_id AS tenantId, api_key_id AS apiKeyId,
+            coalesce((SELECT k.line_id FROM api_keys k WHERE k.id = caps.api_key_id), api_key_id) AS keyLine, tag_key AS tagKey, tag_value AS tagValue, model, name, period,
             time_zone AS timeZone, limit_pico_usd AS limitUsd, soft_limit_pct AS softPct, enabled, mode, on_shortfall AS onShortfall,
             assumed_max_output_tokens AS assumedMaxOutputTokens, hold_wait_ms AS holdWaitMs, provenance, created_at_ms AS createdAt,
             updated_at_ms AS updatedAt
@@ -82,6 +83,8 @@ internal static class CapStore
 
         public ApiKeyId? ApiKeyId { get; init; }
 
+        public KeyLineId? KeyLine { get; init; }
+
         public string? TagKey { get; init; }
 
         public string? TagValue { get; init; }
@@ -119,6 +122,7 @@ internal static class CapStore
             Id = Id,
             TenantId = TenantId,
             ApiKeyId = ApiKeyId,
+            KeyLine = KeyLine,
             Tag = TagKey is null ? null : new CapTag(TagKey, TagValue!),
             Model = Model,
             Name = Name,

@@ -52,7 +52,7 @@ internal sealed class CapWrites(Database database, TimeProvider clock)
 
     private const string StatusOfTenantSql = "SELECT status FROM tenants WHERE id = @tenantId";
 
-    private const string TenantOfKeySql = "SELECT tenant_id FROM api_keys WHERE id = @apiKeyId AND NOT hidden";
+    private const string FindKeySql = "SELECT tenant_id AS tenant, coalesce(line_id, id) AS line FROM api_keys WHERE id = @apiKeyId AND NOT hidden";
 
     private const string CeilingSql = """
         SELECT min(limit_pico_usd) FROM caps
@@ -64,7 +64,7 @@ internal sealed class CapWrites(Database database, TimeProvider clock)
     /// Makes a cap. What the ledger has for its scope by then is its baseline; ledger batches wait until it is there and count what they
     /// bring, so every charge is counted once. Two of one scope and period may stand side by side: both must admit, so the tighter decides.
     /// </summary>
-    /// <param name="asked">The cap, but for its time and the tenant of its key.</param>
+    /// <param name="asked">The cap, but for its time and the tenant and line of its key.</param>
     /// <param name="created">Makes the event.</param>
     /// <param name="cancellationToken">The caller went away.</param>
     /// <returns>The cap, or the 400 for a scope that is not there.</returns>
@@ -152,14 +152,14 @@ internal sealed class CapWrites(Database database, TimeProvider clock)
             },
             cancellationToken);
 
-    /// <summary>The cap with the tenant of its key, or the 400 for a tenant or key that is not there.</summary>
+    /// <summary>The cap with tenant and line of its key, or the 400 for a tenant or key that is not there.</summary>
     private static async Task<(Cap? Cap, ApiError? Error)> ScopeAsync(DbTransaction transaction, Cap asked)
     {
         var connection = transaction.Connection!;
-        var keyOf = asked.ApiKeyId is { } apiKeyId
-            ? await connection.QuerySingleOrDefaultAsync<TenantId?>(TenantOfKeySql, new { apiKeyId }, transaction)
+        var key = asked.ApiKeyId is { } apiKeyId
+            ? await connection.QuerySingleOrDefaultAsync<(TenantId Tenant, KeyLineId Line)?>(FindKeySql, new { apiKeyId }, transaction)
             : null;
-        if ((asked.TenantId ?? keyOf) is not { } tenantId)
+        if ((asked.TenantId ?? key?.Tenant) is not { } tenantId)
         {
             return asked.ApiKeyId is null ? (asked, null) : (null, BudgetRefusals.NoSuchKey());
         }
@@ -167,9 +167,9 @@ internal sealed class CapWrites(Database database, TimeProvider clock)
         var status = await connection.QuerySingleOrDefaultAsync<string>(StatusOfTenantSql, new { tenantId }, transaction);
         ApiError? refusal = status is null ? ApiError.Validation([BudgetRefusals.NoSuchTenant])
             : status == TenantStatus.Closed.ContractName() ? BudgetRefusals.TenantClosed()
-            : asked.ApiKeyId is not null && keyOf != tenantId ? BudgetRefusals.NoSuchKey()
+            : asked.ApiKeyId is not null && key?.Tenant != tenantId ? BudgetRefusals.NoSuchKey()
             : null;
-        return (asked with { TenantId = tenantId }, refusal);
+        return (asked with { TenantId = tenantId, KeyLine = key?.Line }, refusal);
     }
 
     /// <summary>

@@ -5,7 +5,7 @@ using Dvara.Domain.Metering;
 
 namespace Dvara.Server.Budgets;
 
-/// <summary>What calls of a key and model usually cost: the 95th percentile of its last 100 charges on this silo. Elastic caps hold that.</summary>
+/// <summary>What calls of a key (of its whole line) and model usually cost: the 95th percentile of its last 100 charges on this silo. Elastic caps hold that.</summary>
 internal sealed class UsualCosts
 {
     private const int Kept = 100;
@@ -13,7 +13,7 @@ internal sealed class UsualCosts
     /// <summary>Pairs of key and model that are remembered; beyond, new ones go by their bounds.</summary>
     private const int PairsMax = 10_000;
 
-    private readonly ConcurrentDictionary<(ApiKeyId Key, string Model), History> _histories = new();
+    private readonly ConcurrentDictionary<(KeyLineId Key, string Model), History> _histories = new();
 
     public void Note(in CapScope scope, Charge charge)
     {
@@ -22,7 +22,7 @@ internal sealed class UsualCosts
             return;
         }
 
-        var pair = (scope.ApiKeyId, scope.Model);
+        var pair = (scope.KeyLine, scope.Model);
         if (_histories.TryGetValue(pair, out var history) || _histories.Count < PairsMax)
         {
             (history ?? _histories.GetOrAdd(pair, _ => new History())).Add(charge.Cost.Total);
@@ -30,7 +30,7 @@ internal sealed class UsualCosts
     }
 
     /// <returns>Null: nothing of the kind has been charged yet.</returns>
-    public Usd? Of(in CapScope scope) => _histories.GetValueOrDefault((scope.ApiKeyId, scope.Model))?.Usual;
+    public Usd? Of(in CapScope scope) => _histories.GetValueOrDefault((scope.KeyLine, scope.Model))?.Usual;
 
     private sealed class History
     {

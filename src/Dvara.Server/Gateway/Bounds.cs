@@ -19,7 +19,7 @@ internal sealed class Bounds(PriceBookState prices, TimeProvider clock)
 
     private const int CountMarginTokens = 64;
 
-    public static CapScope ScopeOf(AdmittedCall call) => new(new(call.Caller.TenantId), new(call.Caller.KeyId), call.Route.Provider.Id, call.Route.Model, call.Tags);
+    public static CapScope ScopeOf(AdmittedCall call) => new(new(call.Caller.TenantId), call.Caller.Line, call.Route.Provider.Id, call.Route.Model, call.Tags);
 
     /// <summary>True where the tenant bounds what a single call may cost.</summary>
     public static bool HasCeiling(AdmittedCall call) => call.Caller.TenantMetadata.ContainsKey(TenantMetadata.MaxPerCallUsd);

@@ -16,7 +16,7 @@ internal sealed class BudgetView(BudgetsOfKey budgets, BudgetGate gate, Bounds b
 {
     public async ValueTask<IResult> ListAsync(ApiKeyIdentity caller, CancellationToken cancellationToken)
     {
-        var found = await budgets.ReadAsync(new(caller.TenantId), new(caller.KeyId), cancellationToken);
+        var found = await budgets.ReadAsync(new(caller.TenantId), caller.Line, cancellationToken);
         return Results.Json(new { @object = "list", data = found.Select(entry => Of(entry.Cap, entry.Period, entry.Use)) }, AdminJson.Options);
     }
 
@@ -25,7 +25,7 @@ internal sealed class BudgetView(BudgetsOfKey budgets, BudgetGate gate, Bounds b
     {
         var request = bounds.Of(call);
         var leases = gate.Match(request.Scope, clock.GetUtcNow()).ToDictionary(lease => lease.Cap.Id);
-        var found = (await budgets.ReadAsync(request.Scope.TenantId, request.Scope.ApiKeyId, cancellationToken))
+        var found = (await budgets.ReadAsync(request.Scope.TenantId, request.Scope.KeyLine, cancellationToken))
             .Where(entry => leases.ContainsKey(entry.Cap.Id)).ToList();
         var room = found.Select(entry => RoomOf(entry.Cap, entry.Use, leases[entry.Cap.Id])).Append(request.PerCallMax).Min();
         Cap[] caps = [.. found.Select(entry => entry.Cap)];

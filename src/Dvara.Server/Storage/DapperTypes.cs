@@ -22,6 +22,7 @@ internal static class DapperTypes
         SqlMapper.AddTypeHandler(typeof(Usd), new UsdHandler());
         SqlMapper.AddTypeHandler(typeof(TenantId), new IdHandler<TenantId>(id => id.Value, value => new(value)));
         SqlMapper.AddTypeHandler(typeof(ApiKeyId), new IdHandler<ApiKeyId>(id => id.Value, value => new(value)));
+        SqlMapper.AddTypeHandler(typeof(KeyLineId), new IdHandler<KeyLineId>(id => id.Value, value => new(value)));
         SqlMapper.AddTypeHandler(typeof(RequestId), new IdHandler<RequestId>(id => id.Value, value => new(value)));
         SqlMapper.AddTypeHandler(typeof(AttemptId), new IdHandler<AttemptId>(id => id.Value, value => new(value)));
         SqlMapper.AddTypeHandler(typeof(PriceId), new IdHandler<PriceId>(id => id.Value, value => new(value)));

@@ -23,8 +23,9 @@ public sealed class BudgetUsageTests : IAsyncLifetime
     public async Task Usage_OfANewBudget_IsWhatTheLedgerHasForItsScope()
     {
         using var other = await TestTenant.CreateAsync(_node.Environment);
+        var (_, successor) = await other.RotateAsync();
         var seed = Random.Shared.Next();
-        await SpendAsync(new Random(seed), other);
+        await SpendAsync(new Random(seed), other, successor);
         var rows = await _node.AskAsync(LedgerRow.ReadAsync);
 
         (object Scope, Func<LedgerRow, bool> Matches)[] scopes =
@@ -39,8 +40,10 @@ public sealed class BudgetUsageTests : IAsyncLifetime
             (new { model = "gpt-4o*" }, row => row.SentModel.StartsWith("gpt-4o", StringComparison.Ordinal)),
             (new { model = "openai/gpt-4o" }, row => row.Provider == "openai" && row.SentModel == "gpt-4o"),
             (new { model = "mock/*" }, row => row.Provider == "mock"),
-            (new { apiKeyId = other.KeyId, model = "o*", tag = new { key = "team", value = "a" } }, row =>
-                row.ApiKeyId == other.KeyId && row.SentModel == "other" && row.Tags.GetValueOrDefault("team") == "a"),
+            (new { apiKeyId = other.KeyId }, row => row.TenantId == other.Id),
+            (new { apiKeyId = successor }, row => row.TenantId == other.Id),
+            (new { apiKeyId = successor, model = "o*", tag = new { key = "team", value = "a" } }, row =>
+                row.TenantId == other.Id && row.SentModel == "other" && row.Tags.GetValueOrDefault("team") == "a"),
         ];
         foreach (var (scope, matches) in scopes)
         {
@@ -215,7 +218,7 @@ public sealed class BudgetUsageTests : IAsyncLifetime
     }
 
     /// <summary>Charges of both tenants around the edges of hours, corrected and failed ones among them, some models without a prefix.</summary>
-    private Task SpendAsync(Random random, TestTenant other) => _node.SpendAsync(
+    private Task SpendAsync(Random random, TestTenant other, string successor) => _node.SpendAsync(
         SomeCharges.Random(random, BudgetsNode.Start.AddDays(-12), BudgetsNode.Start, 600).Select(charge =>
         {
             var intent = charge.Intent;
@@ -225,7 +228,7 @@ public sealed class BudgetUsageTests : IAsyncLifetime
                 Intent = intent with
                 {
                     TenantId = new(Guid.Parse(tenant.Id)),
-                    ApiKeyId = new(Guid.Parse(tenant.KeyId)),
+                    ApiKeyId = new(Guid.Parse(tenant == other && intent.AttemptId.IntentTime.Second % 2 == 0 ? successor : tenant.KeyId)),
                     RequestedModel = intent.AttemptId.IntentTime.Minute % 2 == 0 ? intent.RequestedModel : intent.Model,
                 },
             };

@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Dvara.FunctionalTests.Faults;
 
-/// <summary>A gateway that dies with streams open: their holds stay until somebody says what became of them.</summary>
+/// <summary>A gateway that dies with streams open: their holds stay until somebody says what became of them, under a budget of a key that was rotated too.</summary>
 [Collection(Alone.Name)]
 public sealed class ExposureTests : IDisposable
 {
@@ -61,8 +61,11 @@ public sealed class ExposureTests : IDisposable
         await using var gateway = await GatewayProcess.StartAsync(_data, upstream.Settings);
         using var priced = await gateway.Admin.PostAsync("/v1/admin/pricing", new StringContent(Price, new MediaTypeHeaderValue("application/json")));
         priced.EnsureSuccessStatusCode();
-        var (tenant, key) = await DrillLoad.NewKeyAsync(gateway.Admin);
-        var budget = await gateway.Admin.MakeBudgetAsync(Streams * Hold, new() { ["tenantId"] = tenant });
+        var (tenant, _) = await DrillLoad.NewKeyAsync(gateway.Admin);
+        var old = (string)(await gateway.Admin.GetFromJsonAsync<JsonNode>($"/v1/admin/tenants/{tenant}/keys"))!["items"]![0]!["id"]!;
+        var budget = await gateway.Admin.MakeBudgetAsync(Streams * Hold, new() { ["apiKeyId"] = old });
+        using var rotated = await gateway.Admin.PostAsync($"/v1/admin/tenants/{tenant}/keys/{old}/rotate", null);
+        var key = (string)(await rotated.Content.ReadFromJsonAsync<JsonNode>())!["key"]!;
         using var client = ClientOf(gateway, key);
         var streams = Enumerable.Range(0, Streams).Select(_ => StreamAsync(client)).ToList();
         await Task.Run(() => Assert.True(open.Wait(TimeSpan.FromMinutes(1)), $"{open.CurrentCount} of {Streams} streams did not reach the upstream"));

@@ -62,6 +62,17 @@ public sealed class ApiKeyTests
         Assert.Equal(1, second.UpdatedAt.ToUnixTimeMilliseconds() - first.UpdatedAt.ToUnixTimeMilliseconds());
     }
 
+    [Fact]
+    public void Successor_IsAnotherKey_OfTheSameLine()
+    {
+        var key = KeyThatExpires(null);
+
+        var successor = key.MakeSuccessor("gw_2", Now).MakeSuccessor("gw_3", Now);
+
+        Assert.Equal((KeyLineId.Of(key.Id), key.Attributes, key.TenantId, "gw_3"), (successor.Line, successor.Attributes, successor.TenantId, successor.Prefix));
+        Assert.NotEqual(key.Id, successor.Id);
+    }
+
     private static ApiKey KeyThatExpires(DateTimeOffset? expiresAt) => ApiKey.Make(
         new TenantId(Guid.NewGuid()),
         new ApiKeyAttributes("support-bot", [], [], new Dictionary<string, string>(), expiresAt),

@@ -8,21 +8,21 @@ namespace Dvara.UnitTests.Budgets;
 public sealed class CapBookTests
 {
     private static readonly TenantId[] Tenants = [.. Ids.Select(id => new TenantId(id))];
-    private static readonly ApiKeyId[] Keys = [.. Ids.Select(id => new ApiKeyId(id))];
+    private static readonly KeyLineId[] Lines = [.. Ids.Select(id => new KeyLineId(id))];
 
     private static readonly Gen<Cap> AnyCap = Gen.Select(
         Gen.OneOf(Tenants).Nullable(),
-        Gen.OneOf(Keys).Nullable(),
+        Gen.OneOf(Lines).Nullable(),
         Gen.Select(Gen.OneOf("team", "Team", "stage", "Straße"), Gen.OneOf("a", "A", ""), (key, value) => new CapTag(key, value)).Nullable(),
         Gen.OneOf<string?>(null, "gpt-4o", "gpt-4o*", "gpt-*", "*", "GPT-4o", "openai/gpt-4o", "openai/*", "open*"),
         Gen.Bool,
-        (tenant, key, tag, model, enabled) => SomeCaps.Of(tenant, tenant is null ? null : key, tag, model) with { Enabled = enabled });
+        (tenant, line, tag, model, enabled) => SomeCaps.Of(tenant, tenant is null ? null : line, tag, model) with { Enabled = enabled });
 
     private static readonly Gen<CapScope> AnyScope = Gen.Select(
-        Gen.OneOf(Tenants), Gen.OneOf(Keys), Gen.OneOf("openai", "open"), Gen.OneOf("gpt-4o", "gpt-4o-mini", "gpt-", "o3", "GPT-4o"),
+        Gen.OneOf(Tenants), Gen.OneOf(Lines), Gen.OneOf("openai", "open"), Gen.OneOf("gpt-4o", "gpt-4o-mini", "gpt-", "o3", "GPT-4o"),
         Gen.Dictionary(Gen.OneOf("team", "TEAM", "stage", "straße"), Gen.OneOf("a", "A", ""))[0, 3],
-        (tenant, key, provider, model, tags) => new CapScope(
-            tenant, key, provider, model, tags.DistinctBy(tag => tag.Key.ToUpperInvariant()).ToDictionary(tag => tag.Key, tag => tag.Value)));
+        (tenant, line, provider, model, tags) => new CapScope(
+            tenant, line, provider, model, tags.DistinctBy(tag => tag.Key.ToUpperInvariant()).ToDictionary(tag => tag.Key, tag => tag.Value)));
 
     private static Guid[] Ids => [.. Enumerable.Range(1, 3).Select(i => new Guid(i, 0, 0, new byte[8]))];
 
@@ -33,7 +33,7 @@ public sealed class CapBookTests
         {
             var expected = caps.Where(cap =>
                 (cap.TenantId is null || cap.TenantId == scope.TenantId)
-                && (cap.ApiKeyId is null || cap.ApiKeyId == scope.ApiKeyId)
+                && (cap.KeyLine is null || cap.KeyLine == scope.KeyLine)
                 && (cap.Tag is not { } wanted || scope.Tags.Any(tag =>
                     tag.Key.Equals(wanted.Key, StringComparison.OrdinalIgnoreCase) && tag.Value == wanted.Value))
                 && (cap.Model is null || new[] { scope.Model, $"{scope.Provider}/{scope.Model}" }.Any(name => cap.Model == name
@@ -65,7 +65,7 @@ public sealed class CapBookTests
     [InlineData("openai/gpt-4o", "openai/gpt-4o", true)]
     [InlineData("openai/", "gpt-4o", false)]
     public void Model_IsItsName_OrWhatBeginsLikeThePrefix(string cap, string model, bool matches) =>
-        Assert.Equal(matches, SomeCaps.Of(model: cap).Matches(new(Tenants[0], Keys[0], "openai", model, new Dictionary<string, string>())));
+        Assert.Equal(matches, SomeCaps.Of(model: cap).Matches(new(Tenants[0], Lines[0], "openai", model, new Dictionary<string, string>())));
 
     [Theory]
     [InlineData("Team", "a", true)]
@@ -76,7 +76,7 @@ public sealed class CapBookTests
         Assert.Equal(
             matches,
             SomeCaps.Of(tag: new(key, value)).Matches(
-                new(Tenants[0], Keys[0], "openai", "gpt-4o", new Dictionary<string, string> { ["stage"] = "a", ["team"] = "a" })));
+                new(Tenants[0], Lines[0], "openai", "gpt-4o", new Dictionary<string, string> { ["stage"] = "a", ["team"] = "a" })));
 
     [Fact]
     public void Find_GivesWhatIsInTheBook_AndNothingElse()
@@ -97,6 +97,20 @@ public sealed class CapBookTests
             var threshold = (SomeCaps.Of() with { Limit = Usd.FromPico(limit), SoftPct = pct }).SoftThreshold!.Value.PicoUsd;
             return threshold * 100 >= (Int128)limit * pct && (threshold - 1) * 100 < (Int128)limit * pct;
         });
+
+    [Fact]
+    public void Covering_IsWhatIsInForceOfTheKeysLine()
+    {
+        Cap[] caps = [SomeCaps.Of(), SomeCaps.Of(Tenants[0]), SomeCaps.Of(Tenants[0], Lines[0]), SomeCaps.Of(Tenants[0], Lines[1]), SomeCaps.Of(Tenants[1])];
+
+        Assert.Equal(caps[..3].Select(cap => cap.Id).ToHashSet(), new CapBook(1, caps).Covering(Tenants[0], Lines[0]).Select(cap => cap.Id).ToHashSet());
+    }
+
+    [Fact]
+    public void NamesKeys_WhereOneCapDoes() =>
+        Assert.Equal(
+            (false, true),
+            (new CapBook(1, [SomeCaps.Of(Tenants[0])]).NamesKeys, new CapBook(1, [SomeCaps.Of(), SomeCaps.Of(Tenants[0], Lines[0])]).NamesKeys));
 
     [Theory]
     [InlineData(100, 100, CapMode.Strict, false)]

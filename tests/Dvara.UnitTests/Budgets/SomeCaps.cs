@@ -8,11 +8,13 @@ internal static class SomeCaps
 {
     public static readonly DateTimeOffset Start = new(2026, 4, 1, 0, 0, 0, TimeSpan.Zero);
 
-    public static Cap Of(TenantId? tenant = null, ApiKeyId? key = null, CapTag? tag = null, string? model = null) => new()
+    public static Cap Of(TenantId? tenant = null, KeyLineId? line = null, CapTag? tag = null, string? model = null) => new()
     {
         Id = new(Guid.NewGuid()),
         TenantId = tenant,
-        ApiKeyId = key,
+        // By which key of the line it is named matters to nobody.
+        ApiKeyId = line is null ? null : new ApiKeyId(Guid.NewGuid()),
+        KeyLine = line,
         Tag = tag,
         Model = model,
         Name = "cap",
