@@ -104,7 +104,14 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
     {
         HeaderRules.CopyResponse(answer, httpContext.Response.Headers);
         var meter = new OpenAiStreamMeter(_call.Endpoint, attempt.Intent.Model, hideUsage: asksForUsage && !_call.Facts.WantsUsageChunk);
-        return Pass(answer, new MeteredStream(body, [], meter, attempt, events: true, clock));
+        Pass(answer, new MeteredStream(body, [], meter, attempt, events: true, clock));
+        if (!_call.ToldAtEnd)
+        {
+            // Behind the pass: what is cut now has an answer to be charged by.
+            watch.CutWithoutClient();
+        }
+
+        return true;
     }
 
     private async Task<bool> PassWholeAsync(HttpContext httpContext, HttpResponseMessage answer, AnswerBody body)

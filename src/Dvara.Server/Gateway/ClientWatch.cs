@@ -1,8 +1,8 @@
 namespace Dvara.Server.Gateway;
 
 /// <summary>
-/// Stands between the client's connection and the forwarder: when the client leaves, an answer whose usage would be lost is drained
-/// within bounds instead of being cut. While it is attached, <c>HttpContext.RequestAborted</c> means "stop the call upstream". It ends the
+/// Stands between the client's connection and the forwarder: when the client leaves, an answer that has not begun, or whose usage would be
+/// lost, is drained within bounds instead of being cut. While it is attached, <c>HttpContext.RequestAborted</c> means "stop the call upstream". It ends the
 /// call, too, when the node has no more time for it.
 /// </summary>
 internal sealed class ClientWatch : IDisposable
@@ -13,22 +13,22 @@ internal sealed class ClientWatch : IDisposable
     private readonly CancellationTokenRegistration _onClientGone;
     private readonly CancellationTokenRegistration _onOverdue;
     private readonly DrainGate _drains;
-    private readonly bool _drain;
 
     // A deadline that is set in one step with the look at it: a drain that begins in between would lose its bound.
     private readonly Lock _deadline = new();
     private bool _draining;
     private bool _answers;
+
+    // True until the answer shows what it delivers: without its head nobody knows whether the provider did anything, and what it bills.
+    private bool _drain = true;
     private string? _cause;
 
     /// <param name="httpContext">The client's request.</param>
-    /// <param name="drain">True for whole answers and for models with hidden reasoning; visible streams are cancelled.</param>
     /// <param name="drains">The bounds.</param>
     /// <param name="overdue">The node stops and has waited for its calls long enough.</param>
-    public ClientWatch(HttpContext httpContext, bool drain, DrainGate drains, CancellationToken overdue)
+    public ClientWatch(HttpContext httpContext, DrainGate drains, CancellationToken overdue)
     {
         _httpContext = httpContext;
-        _drain = drain;
         _drains = drains;
         _clientAborted = httpContext.RequestAborted;
         httpContext.RequestAborted = _stop.Token;
@@ -54,6 +54,21 @@ internal sealed class ClientWatch : IDisposable
 
     /// <summary>The answer begins: from here on its reading has bounds of its own (<see cref="AnswerBody"/>). The bound of a drain stays.</summary>
     public void BeginAnswer() => Bound(Timeout.InfiniteTimeSpan, answers: true);
+
+    /// <summary>The answer is a visible stream: what was delivered tells its price, so without a client it is cancelled, at once or when that leaves.</summary>
+    public void CutWithoutClient()
+    {
+        lock (_deadline)
+        {
+            _drain = false;
+            if (!_draining)
+            {
+                return;
+            }
+        }
+
+        _stop.Cancel();
+    }
 
     public void Dispose()
     {

@@ -87,12 +87,18 @@ internal sealed class Dispatcher(
     /// <summary>(5) to (8) of one attempt.</summary>
     private async Task<(ApiError? Error, bool Again)> ForwardAsync(HttpContext httpContext, Attempt attempt, ReadOnlySequence<byte> body, bool asks)
     {
-        var call = attempt.Call;
-        var provider = call.Route.Provider;
+        if (httpContext.RequestAborted.IsCancellationRequested)
+        {
+            // Left while the attempt was noted: it is not sent, so nobody bills it.
+            await attempt.FailAsync(Outcomes.ClientClosed);
+            return (null, false);
+        }
+
+        var provider = attempt.Call.Route.Provider;
         httpContext.Request.Body = PipeReader.Create(body).AsStream();
         httpContext.Request.ContentLength = body.Length;
 
-        using var watch = new ClientWatch(httpContext, drain: call.ToldAtEnd, drains, node.Overdue);
+        using var watch = new ClientWatch(httpContext, drains, node.Overdue);
         watch.StopAfter(TimeSpan.FromSeconds(options.FirstByteSeconds));
         var transformer = new AnswerTransformer(attempt, asks, watch, options, loop, clock);
         var result = await forwarder.SendAsync(httpContext, provider.Root, provider.Invoker, _config, transformer, watch.Stop);

@@ -41,7 +41,7 @@ public sealed class ClientAbortTests : IAsyncLifetime
     {
         _upstream.Answer = (httpContext, _) => StreamAsync(httpContext, deltas: 3);
 
-        await LeaveAsync("gpt-4o", stream: true);
+        await LeaveAsync("gpt-4o", stream: true, sees: "How");
 
         await _cut.Task.WaitAsync(Patience);
         var line = await LineAsync();
@@ -50,12 +50,54 @@ public sealed class ClientAbortTests : IAsyncLifetime
         Assert.Equal(3, (int)line["outputTokens"]!);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task VisibleStream_LeftBeforeItsFirstEvent_IsChargedForItsInput_AndHoldsNothing(bool begun)
+    {
+        var budget = await BudgetAsync();
+        _upstream.Answer = (httpContext, _) => SilentStreamAsync(httpContext, begun);
+
+        await LeaveAsync("gpt-4o", stream: true, sees: null);
+        if (!begun)
+        {
+            await DrainsAsync();
+            _goOn.SetResult();
+        }
+
+        await _cut.Task.WaitAsync(Patience);
+        var line = await LineAsync();
+        Assert.Equal(("ESTIMATED", 0), ((string?)line["state"], (int)line["outputTokens"]!));
+        Assert.True((int)line["inputTokens"]! > 0);
+        var usage = await _environment.Admin.UsageAsync(budget);
+        Assert.Equal(((decimal)line["totalCostUsd"]!, 0m), ((decimal)usage["spentUsd"]!, (decimal)usage["exposureUsd"]!));
+    }
+
+    [Fact]
+    public async Task VisibleStream_LeftBeforeTheProviderRefuses_CostsNothing_AndHoldsNothing()
+    {
+        var budget = await BudgetAsync();
+        _upstream.Answer = async (httpContext, _) =>
+        {
+            _asked.SetResult();
+            await GoOnAsync(httpContext);
+            httpContext.Response.StatusCode = 500;
+        };
+
+        await LeaveAsync("gpt-4o", stream: true, sees: null);
+        await DrainsAsync();
+        _goOn.SetResult();
+
+        Assert.Equal("FAILED", (string?)(await LineAsync())["state"]);
+        Assert.Equal(0m, (decimal)(await _environment.Admin.UsageAsync(budget))["exposureUsd"]!);
+    }
+
     [Fact]
     public async Task HiddenReasoning_IsDrained_AndSettledFromItsUsage()
     {
         _upstream.Answer = (httpContext, _) => StreamAsync(httpContext, deltas: 3);
 
-        await LeaveAsync("o3-mini", stream: true);
+        await LeaveAsync("o3-mini", stream: true, sees: "How");
         await DrainsAsync();
         _goOn.SetResult();
 
@@ -69,7 +111,7 @@ public sealed class ClientAbortTests : IAsyncLifetime
     {
         _upstream.Answer = WholeAsync;
 
-        await LeaveAsync("gpt-4o", stream: false);
+        await LeaveAsync("gpt-4o", stream: false, sees: null);
         await DrainsAsync();
         _goOn.SetResult();
 
@@ -79,13 +121,16 @@ public sealed class ClientAbortTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("gpt-4o", false)]
-    [InlineData("o3-mini", true)]
-    public async Task WhatCannotBeDrainedInTime_IsUnresolved_WithItsLowerBoundApart(string model, bool stream)
+    [InlineData("gpt-4o", false, null)]
+    [InlineData("gpt-4o", true, null)]
+    [InlineData("o3-mini", true, "How")]
+    public async Task WhatCannotBeDrainedInTime_IsUnresolved_WithItsLowerBoundApart(string model, bool stream, string? sees)
     {
-        _upstream.Answer = stream ? (httpContext, _) => StreamAsync(httpContext, deltas: 3) : WholeAsync;
+        _upstream.Answer = sees is not null ? (httpContext, _) => StreamAsync(httpContext, deltas: 3)
+            : stream ? (httpContext, _) => SilentStreamAsync(httpContext, begun: false)
+            : WholeAsync;
 
-        await LeaveAsync(model, stream);
+        await LeaveAsync(model, stream, sees);
         await _cut.Task.WaitAsync(Patience);
 
         var line = await LineAsync();
@@ -93,7 +138,7 @@ public sealed class ClientAbortTests : IAsyncLifetime
         Assert.Equal("0", line["totalCostUsd"]!.ToString());
     }
 
-    private static TimeSpan Patience => TimeSpan.FromSeconds(20);
+    private static TimeSpan Patience => TimeSpan.FromSeconds(60);
 
     private async Task StreamAsync(HttpContext httpContext, int deltas)
     {
@@ -109,6 +154,25 @@ public sealed class ClientAbortTests : IAsyncLifetime
         await httpContext.Response.WriteAsync(whole[first.Length..], httpContext.RequestAborted);
     }
 
+    /// <summary>A stream whose first event never comes; its head at once, or when it may go on.</summary>
+    private async Task SilentStreamAsync(HttpContext httpContext, bool begun)
+    {
+        httpContext.Response.ContentType = "text/event-stream";
+        if (begun)
+        {
+            await httpContext.Response.Body.FlushAsync(httpContext.RequestAborted);
+            _asked.SetResult();
+        }
+        else
+        {
+            _asked.SetResult();
+            await GoOnAsync(httpContext);
+            await httpContext.Response.Body.FlushAsync(httpContext.RequestAborted);
+        }
+
+        await GoOnAsync(httpContext, Task.Delay(Timeout.InfiniteTimeSpan, httpContext.RequestAborted));
+    }
+
     private async Task WholeAsync(HttpContext httpContext, UpstreamCall call)
     {
         _asked.SetResult();
@@ -116,11 +180,11 @@ public sealed class ClientAbortTests : IAsyncLifetime
         await Recorded.AnswerAsync(httpContext, call);
     }
 
-    private async Task GoOnAsync(HttpContext httpContext)
+    private async Task GoOnAsync(HttpContext httpContext, Task? signal = null)
     {
         try
         {
-            await _goOn.Task.WaitAsync(httpContext.RequestAborted);
+            await (signal ?? _goOn.Task).WaitAsync(httpContext.RequestAborted);
         }
         catch (OperationCanceledException)
         {
@@ -129,8 +193,10 @@ public sealed class ClientAbortTests : IAsyncLifetime
         }
     }
 
-    /// <summary>Sends a call, takes what has come once the provider pauses, and closes the connection.</summary>
-    private async Task LeaveAsync(string model, bool stream)
+    private Task<JsonObject> BudgetAsync() => _environment.Admin.MakeBudgetAsync(1, new() { ["tenantId"] = _tenant.Id });
+
+    /// <summary>Sends a call and closes the connection: once it has seen that text, or when the provider pauses.</summary>
+    private async Task LeaveAsync(string model, bool stream, string? sees)
     {
         using var leave = new CancellationTokenSource();
         var body = new JsonObject
@@ -145,13 +211,13 @@ public sealed class ClientAbortTests : IAsyncLifetime
         };
         var call = _tenant.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, leave.Token);
         await _asked.Task.WaitAsync(Patience);
-        if (stream)
+        if (sees is not null)
         {
             using var answer = await call;
             await using var content = await answer.Content.ReadAsStreamAsync(leave.Token);
             var text = "";
             var buffer = new byte[4096];
-            while (!text.Contains("How", StringComparison.Ordinal))
+            while (!text.Contains(sees, StringComparison.Ordinal))
             {
                 text += Encoding.UTF8.GetString(buffer, 0, await content.ReadAsync(buffer, leave.Token));
             }
@@ -161,7 +227,11 @@ public sealed class ClientAbortTests : IAsyncLifetime
         }
 
         await leave.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            using var answer = await call;
+            await answer.Content.ReadAsStringAsync(leave.Token);
+        });
     }
 
     private Task DrainsAsync() => UntilAsync(() => Task.FromResult(_environment.Services.GetRequiredService<DrainGate>().Running == 1));

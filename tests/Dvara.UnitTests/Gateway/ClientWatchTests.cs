@@ -12,7 +12,7 @@ public sealed class ClientWatchTests
     public void Overdue_EndsTheCall_UnlessItsAnswerHasBegun(bool answers, bool stops)
     {
         using var overdue = new CancellationTokenSource();
-        using var watch = new ClientWatch(new DefaultHttpContext(), drain: false, new DrainGate(new GatewayOptions()), overdue.Token);
+        using var watch = new ClientWatch(new DefaultHttpContext(), new DrainGate(new GatewayOptions()), overdue.Token);
         watch.StopAfter(TimeSpan.FromDays(1));
         if (answers)
         {
@@ -33,13 +33,30 @@ public sealed class ClientWatchTests
         using var client = new CancellationTokenSource();
         using var overdue = new CancellationTokenSource();
         var httpContext = new DefaultHttpContext { RequestAborted = client.Token };
-        using var watch = new ClientWatch(httpContext, drain: false, new DrainGate(new GatewayOptions()), overdue.Token);
+        using var watch = new ClientWatch(httpContext, new DrainGate(new GatewayOptions()), overdue.Token);
 
         (clientFirst ? client : overdue).Cancel();
         (clientFirst ? overdue : client).Cancel();
 
         Assert.Equal(cause, watch.Cause);
         Assert.True(watch.Stop.IsCancellationRequested);
+    }
+
+    [Theory]
+    [InlineData(true, 1)]
+    [InlineData(false, 0)]
+    public void VisibleStream_IsCutWithoutItsClient_WhicheverComesFirst(bool clientFirst, int drains)
+    {
+        using var client = new CancellationTokenSource();
+        var gate = new DrainGate(new GatewayOptions());
+        using var watch = new ClientWatch(new DefaultHttpContext { RequestAborted = client.Token }, gate, CancellationToken.None);
+
+        (clientFirst ? client.Cancel : (Action)watch.CutWithoutClient)();
+        Assert.False(watch.Stop.IsCancellationRequested);
+        Assert.Equal(drains, gate.Running);
+        (clientFirst ? watch.CutWithoutClient : (Action)client.Cancel)();
+
+        Assert.Equal(("client_closed", true), (watch.Cause, watch.Stop.IsCancellationRequested));
     }
 
     /// <summary>The provider's head arrives and lifts its deadline in the moment in which the client leaves and the drain begins.</summary>
@@ -50,7 +67,7 @@ public sealed class ClientWatchTests
         var drains = new DrainGate(new GatewayOptions { DrainSeconds = 1, DrainsMax = Calls });
         using var step = new Barrier(2);
         var calls = Enumerable.Range(0, Calls).Select(_ => new CancellationTokenSource()).ToArray();
-        var watches = calls.Select(client => new ClientWatch(new DefaultHttpContext { RequestAborted = client.Token }, drain: true, drains, CancellationToken.None)).ToArray();
+        var watches = calls.Select(client => new ClientWatch(new DefaultHttpContext { RequestAborted = client.Token }, drains, CancellationToken.None)).ToArray();
 
         await Task.WhenAll(
             Task.Run(() => EachInStep(i => calls[i].Cancel())),
