@@ -412,6 +412,7 @@ public sealed class BadInputTests(BadInputTests.Gateway gateway) : IClassFixture
             Assert.Equal(status, (int)answer.StatusCode);
             var error = JsonNode.Parse(text)!["error"]!;
             Assert.Equal(code, (string?)error["code"]);
+            Assert.Equal(["message", "type", "code", "param", "request_id"], error.AsObject().Select(member => member.Key));
             Assert.Equal(answer.Headers.GetValues("x-request-id").Single(), (string?)error["request_id"]);
             Assert.False(string.IsNullOrEmpty((string?)error["message"]));
             Assert.DoesNotContain(Tenant.Key, text, StringComparison.Ordinal);

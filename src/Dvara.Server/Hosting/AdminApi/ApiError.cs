@@ -6,8 +6,8 @@ namespace Dvara.Server.Hosting.AdminApi;
 internal sealed record FieldError(string Field, string Message);
 
 /// <summary>
-/// A refusal as a value, in the contract's shape <c>{"error":{message,type,code,param,request_id,errors}}</c>. Endpoints return it;
-/// nothing is thrown for what a caller got wrong.
+/// A refusal as a value, in the contract's shape <c>{"error":{message,type,code,param,request_id}}</c>, with <c>errors</c> or <c>budget</c>
+/// where there is something to say in them. Endpoints return it; nothing is thrown for what a caller got wrong.
 /// </summary>
 internal sealed class ApiError(int status, string type, string code, string message) : IResult
 {
@@ -70,8 +70,8 @@ internal sealed class ApiError(int status, string type, string code, string mess
         string Message,
         string Type,
         string Code,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Param,
+        string? Param,
         [property: JsonPropertyName("request_id")] string RequestId,
-        IReadOnlyList<FieldError>? Errors,
-        object? Budget);
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<FieldError>? Errors,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] object? Budget);
 }
