@@ -107,7 +107,7 @@ public sealed record CapUse
                 Sum(leases, lease => lease.Late + lease.AfterWriteOff),
                 Sum(leases, lease => lease.Corrected)),
             OverrunBound = Sum(leases, lease => lease.Beyond),
-            Remaining = NotNegative(cap.Limit - spent - held - exposure),
+            Remaining = new CapFigures(cap.Limit, spent, held, exposure).Remaining,
             State = period.HardTold || spent >= cap.Limit ? CapState.Hard
                 : period.SoftTold || spent >= cap.SoftThreshold ? CapState.Soft
                 : CapState.Ok,

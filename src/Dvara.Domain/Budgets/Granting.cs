@@ -73,8 +73,7 @@ public enum GrantOutcome
 
 /// <param name="Outcome">How the ask ended.</param>
 /// <param name="Granted">The asker's lease from now on, everything that is used of it included.</param>
-/// <param name="Spent">Charged or exposed in the whole period, as far as anybody knows.</param>
-public readonly record struct Grant(GrantOutcome Outcome, Usd Granted, Usd Spent);
+public readonly record struct Grant(GrantOutcome Outcome, Usd Granted);
 
 /// <summary>
 /// Decides what a lease becomes. The sum of what is granted never rises above the limit in force; where it exceeds it for other reasons (a
@@ -99,12 +98,12 @@ public static class Granting
             // A limit of 0 blocks what costs nothing too.
             var outcome = standing.Limit == Usd.Zero || spent + ask.Least > standing.Limit ? GrantOutcome.Exhausted : GrantOutcome.Held;
             // What it gave up is free again: together with others' it may be enough for somebody.
-            return new(outcome, kept, spent);
+            return new(outcome, kept);
         }
 
         var hold = Min(ask.Need, room);
         var ahead = Ahead(ask, room - hold, standing.Others);
-        return new(GrantOutcome.Granted, Max(used + hold + ahead, kept), spent);
+        return new(GrantOutcome.Granted, Max(used + hold + ahead, kept));
     }
 
     private static Usd Ahead(in LeaseAsk ask, Usd room, int others)

@@ -20,7 +20,7 @@ internal sealed class CapLease(Cap cap, TimeWindow period)
     private long _refused;
     private int _queued;
     private long _lastHeld = Ticks.Now;
-    private volatile Standing _standing = new(cap.Limit, Usd.Zero);
+    private volatile CapFigures _figures = new(cap.Limit, Usd.Zero, Usd.Zero, Usd.Zero);
 
     /// <summary>The newest version of the cap that this silo knows. Written by the feed.</summary>
     public Cap Cap
@@ -57,11 +57,11 @@ internal sealed class CapLease(Cap cap, TimeWindow period)
 
     public void LeaveQueue() => Interlocked.Decrement(ref _queued);
 
-    /// <summary>Limit and spend as the database had them when it was last asked: for headers and messages, not for decisions.</summary>
-    public Standing Known
+    /// <summary>How the period stood when the database was last asked: for headers and messages, not for decisions.</summary>
+    public CapFigures Known
     {
-        get => _standing;
-        set => _standing = value;
+        get => _figures;
+        set => _figures = value;
     }
 
     /// <summary>Ends when something has been given back since it was read.</summary>
@@ -229,16 +229,4 @@ internal sealed class CapLease(Cap cap, TimeWindow period)
     }
 
     private static TaskCompletionSource NewChange() => new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    /// <param name="Limit">In force.</param>
-    /// <param name="Spent">Charged or exposed.</param>
-    public sealed record Standing(Usd Limit, Usd Spent)
-    {
-        public Usd Remaining => Limit > Spent ? Limit - Spent : Usd.Zero;
-
-        // Every answer carries both, and they change with the next look at the database.
-        public string RemainingText => field ??= Remaining.ToString();
-
-        public string LimitText => field ??= Limit.ToString();
-    }
 }

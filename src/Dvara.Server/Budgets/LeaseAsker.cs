@@ -68,7 +68,7 @@ internal sealed partial class LeaseAsker(
         if (answer is { IsInForce: true })
         {
             lease.Slice.Apply(answer.State, answer.IsCovered ? usableUntil : Slice.Never, isAnswer: true);
-            lease.Known = new(Usd.FromPico(answer.Limit), Usd.FromPico(answer.Spent));
+            lease.Known = answer.Figures;
             if (answer.Outcome == GrantOutcome.Granted)
             {
                 lease.OnChange();

@@ -79,7 +79,7 @@ internal sealed record LeaseAnswer
     [Id(5)]
     public required long ShippedThrough { get; init; }
 
-    /// <summary>Charged or exposed in the whole period.</summary>
+    /// <summary>Charged in the whole period.</summary>
     [Id(6)]
     public required long Spent { get; init; }
 
@@ -94,6 +94,16 @@ internal sealed record LeaseAnswer
     /// <summary>False: more is granted than the limit by now allows, so nothing that becomes free is to be held again.</summary>
     [Id(9)]
     public bool IsCovered { get; init; }
+
+    /// <summary>Granted in the whole period, and neither charged nor exposed.</summary>
+    [Id(10)]
+    public long PeriodHeld { get; init; }
+
+    /// <summary>Exposed in the whole period.</summary>
+    [Id(11)]
+    public long PeriodExposure { get; init; }
+
+    public CapFigures Figures => new(Usd.FromPico(Limit), Usd.FromPico(Spent), Usd.FromPico(PeriodHeld), Usd.FromPico(PeriodExposure));
 
     public LeaseState State => new(Usd.FromPico(Granted), Number, Usd.FromPico(Settled), Usd.FromPico(Exposed), ShippedThrough);
 

@@ -13,12 +13,13 @@ namespace Dvara.Server.Budgets;
 /// <param name="Period">The period's bounds.</param>
 /// <param name="State">The lease, in one moment with how far the ledger has come.</param>
 /// <param name="Spent">Charged in the whole period.</param>
+/// <param name="Held">Granted in the whole period, and neither charged nor exposed.</param>
 /// <param name="Exposed">Unknown or unpriced in the whole period.</param>
 /// <param name="ShortAt">When somebody last needed what others held.</param>
 /// <param name="SoftTold">The soft event of the present arm exists.</param>
 /// <param name="HardTold">The hard event of the present arm exists.</param>
 internal sealed record LeaseRow(
-    CapId Cap, TimeWindow Period, LeaseState State, Usd Spent, Usd Exposed, DateTimeOffset ShortAt, bool SoftTold, bool HardTold);
+    CapId Cap, TimeWindow Period, LeaseState State, Usd Spent, Usd Held, Usd Exposed, DateTimeOffset ShortAt, bool SoftTold, bool HardTold);
 
 /// <summary>What charges add to one lease.</summary>
 internal readonly record struct LeaseSums(Usd Settled, Usd AboveBound, Usd Late, Usd Corrected, long Requests)
@@ -40,6 +41,10 @@ internal static class LeaseStore
     /// <summary>Of the lease <c>l</c>: holds of attempts that may still be billed.</summary>
     public const string Exposed =
         "coalesce((SELECT sum(e.amount_pico_usd) FROM exposures e WHERE e.cap_id = l.cap_id AND e.start_ms = l.start_ms AND e.journal_id = l.journal_id), 0)";
+
+    /// <summary>Of the lease <c>l</c>: granted, and neither settled nor exposed. What was billed above its grant takes nothing away from others' holds.</summary>
+    private const string Held =
+        $"CASE WHEN l.granted_pico_usd > l.settled_pico_usd + {Exposed} THEN l.granted_pico_usd - l.settled_pico_usd - {Exposed} ELSE 0 END";
 
     private const string LockPeriodSql = "SELECT baseline_pico_usd FROM cap_periods WHERE cap_id = @cap AND start_ms = @start";
 
@@ -68,6 +73,7 @@ internal static class LeaseStore
             {Exposed} AS exposed,
             p.baseline_pico_usd AS baseline,
             (SELECT sum(a.settled_pico_usd) FROM leases a WHERE a.cap_id = l.cap_id AND a.start_ms = l.start_ms) AS settledByAll,
+            (SELECT sum({Held}) FROM leases l WHERE l.cap_id = p.cap_id AND l.start_ms = p.start_ms) AS heldByAll,
             coalesce((SELECT sum(e.amount_pico_usd) FROM exposures e WHERE e.cap_id = l.cap_id AND e.start_ms = l.start_ms), 0) AS exposedByAll,
             (SELECT count(*) FROM cap_events t WHERE t.cap_id = l.cap_id AND t.start_ms = l.start_ms AND t.threshold = 'SOFT' AND t.arm = p.soft_arm) AS softTold,
             (SELECT count(*) FROM cap_events t WHERE t.cap_id = l.cap_id AND t.start_ms = l.start_ms AND t.threshold = 'HARD' AND t.arm = p.hard_arm) AS hardTold
@@ -130,8 +136,8 @@ internal static class LeaseStore
     /// <param name="number">The ask's number.</param>
     /// <param name="ask">What is asked.</param>
     /// <param name="now">Now.</param>
-    /// <returns>The lease, how the ask ended, and whether the limit covers all that is granted.</returns>
-    public static async Task<(LeaseState State, Grant Grant, bool IsCovered)> GrantAsync(
+    /// <returns>The lease, how the ask ended, whether the limit covers all that is granted, and how the period stands now.</returns>
+    public static async Task<(LeaseState State, GrantOutcome Outcome, bool IsCovered, CapFigures Figures)> GrantAsync(
         DbTransaction transaction, Cap cap, LeaseKey key, Usd baseline, long number, LeaseAsk ask, DateTimeOffset now)
     {
         var connection = transaction.Connection!;
@@ -159,7 +165,7 @@ internal static class LeaseStore
         {
             // Answered before; the lease may have changed since.
             var outcome = own.Granted - ask.Used >= ask.Least ? GrantOutcome.Granted : grant.Outcome;
-            return (own.State, grant with { Outcome = outcome }, standing.Covers(own.Granted));
+            return (own.State, outcome, standing.Covers(own.Granted), FiguresWith(own.Granted));
         }
 
         await connection.ExecuteAsync(
@@ -169,13 +175,19 @@ internal static class LeaseStore
             await connection.ExecuteAsync(NoteShortSql, period, transaction);
         }
 
-        return (own.State with { Granted = grant.Granted, Number = number }, grant, standing.Covers(grant.Granted));
+        return (own.State with { Granted = grant.Granted, Number = number }, grant.Outcome, standing.Covers(grant.Granted), FiguresWith(grant.Granted));
+
+        CapFigures FiguresWith(Usd granted) => new(
+            cap.Limit,
+            baseline + Sum(others, row => row.Settled) + own.Settled,
+            Sum(others, row => row.HeldOf(row.Granted)) + own.HeldOf(granted),
+            Sum(others, row => row.Exposed) + own.Exposed);
     }
 
     /// <summary>All leases of a journal whose period is not over, in one moment.</summary>
     public static async Task<IReadOnlyList<LeaseRow>> ReadOwnAsync(DbConnection connection, JournalId journal, DateTimeOffset since) =>
         [.. (await connection.QueryAsync<OwnRow>(ReadOwnSql, new { journal, since })).Select(row => new LeaseRow(
-            row.Cap, new TimeWindow(row.Start, row.End), row.State, row.Baseline + row.SettledByAll, row.ExposedByAll, row.ShortAt, row.SoftTold > 0, row.HardTold > 0))];
+            row.Cap, new TimeWindow(row.Start, row.End), row.State, row.Baseline + row.SettledByAll, row.HeldByAll, row.ExposedByAll, row.ShortAt, row.SoftTold > 0, row.HardTold > 0))];
 
     /// <summary>Adds what charges cost to their leases, and makes those and their periods that are not there yet.</summary>
     public static async Task ChargeAsync(DbTransaction transaction, IReadOnlyCollection<(LeaseKey Key, DateTimeOffset End, LeaseSums Sums)> charged)
@@ -241,6 +253,8 @@ internal static class LeaseStore
 
         public Usd Committed => Granted > Spent ? Granted : Spent;
 
+        public Usd HeldOf(Usd granted) => granted > Spent ? granted - Spent : Usd.Zero;
+
         public LeaseState State => new(Granted, Number, Settled, Exposed, ShippedThrough);
     }
 
@@ -257,6 +271,8 @@ internal static class LeaseStore
         public Usd Baseline { get; init; }
 
         public Usd SettledByAll { get; init; }
+
+        public Usd HeldByAll { get; init; }
 
         public Usd ExposedByAll { get; init; }
 

@@ -57,18 +57,22 @@ internal sealed class Lending(Database database, TimeProvider clock)
 
     private static async Task<LeaseAnswer> GrantAsync(DbTransaction transaction, LeaseQuestion question, Cap cap, Usd baseline, DateTimeOffset now)
     {
-        var (state, grant, isCovered) = await LeaseStore.GrantAsync(transaction, cap, question.Key, baseline, question.Number, question.Ask, now);
+        var (state, outcome, isCovered, figures) = await LeaseStore.GrantAsync(transaction, cap, question.Key, baseline, question.Number, question.Ask, now);
         return new()
         {
-            Outcome = grant.Outcome,
+            Outcome = outcome,
             Granted = state.Granted.ToRowPicoUsd(),
             Number = state.Number,
             Settled = state.Settled.ToRowPicoUsd(),
             Exposed = state.Exposed.ToRowPicoUsd(),
             ShippedThrough = state.ShippedThrough,
-            Spent = (long)Int128.Min(grant.Spent.PicoUsd, long.MaxValue),
+            Spent = Row(figures.Spent),
             Limit = cap.Limit.ToRowPicoUsd(),
             IsCovered = isCovered,
+            PeriodHeld = Row(figures.Held),
+            PeriodExposure = Row(figures.Exposure),
         };
     }
+
+    private static long Row(Usd sum) => (long)Int128.Min(sum.PicoUsd, long.MaxValue);
 }

@@ -1,4 +1,5 @@
 using Dvara.Domain;
+using Dvara.Domain.Budgets;
 using Dvara.Server.Budgets;
 using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
@@ -33,10 +34,10 @@ internal sealed class HoldRefusals(BudgetOptions options)
             // Said of the platform's, it would tell of its amount.
             HoldRefusal.Outgrown when !isPlatform => $"{what} never covers this call, which alone may cost more than the whole limit. Ask for less output, or send less.",
             _ => $"{what} does not cover this call; it is renewed at {lease.ResetsAt}.",
-        };
+        } + (isPlatform ? "" : StandingOf(lease.Known));
         return new(options.RefusalStatus, Type, "BUDGET_CAP_HARD", message)
         {
-            Budget = isPlatform ? new Shown { Scope = "platform", ResetsAt = lease.Period.To, Retryable = isRetryable } : Whole(lease, isRetryable),
+            Budget = isPlatform ? new { scope = "platform", resetsAt = lease.Period.To, retryable = isRetryable } : Whole(lease, isRetryable),
             Headers =
             [
                 ("x-should-retry", isRetryable ? "true" : "false"),
@@ -46,37 +47,21 @@ internal sealed class HoldRefusals(BudgetOptions options)
         };
     }
 
-    private static Shown Whole(CapLease lease, bool isRetryable) => new()
+    /// <summary>What the body has no members for: why less can be had than the limit less what is spent.</summary>
+    private static string StandingOf(CapFigures known) =>
+        (known.Held > Usd.Zero ? $" {known.Held} USD of the budget are held for calls that run or are expected." : "")
+        + (known.Exposure > Usd.Zero ? $" {known.Exposure} USD of the budget are kept for calls that may still be billed." : "");
+
+    private static object Whole(CapLease lease, bool isRetryable) => new
     {
-        Id = lease.Cap.Id,
-        Name = lease.Cap.Name,
-        Scope = lease.Cap.ScopeName(),
-        Period = lease.Cap.Period.ContractName(),
-        LimitUsd = lease.Known.Limit,
-        SpentUsd = lease.Known.Spent,
-        RemainingUsd = lease.Known.Remaining,
-        ResetsAt = lease.Period.To,
-        Retryable = isRetryable,
+        id = lease.Cap.Id,
+        name = lease.Cap.Name,
+        scope = lease.Cap.ScopeName(),
+        period = lease.Cap.Period.ContractName(),
+        limitUsd = lease.Known.Limit,
+        spentUsd = lease.Known.Spent,
+        remainingUsd = lease.Known.Remaining,
+        resetsAt = lease.Period.To,
+        retryable = isRetryable,
     };
-
-    private sealed record Shown
-    {
-        public CapId? Id { get; init; }
-
-        public string? Name { get; init; }
-
-        public required string Scope { get; init; }
-
-        public string? Period { get; init; }
-
-        public Usd? LimitUsd { get; init; }
-
-        public Usd? SpentUsd { get; init; }
-
-        public Usd? RemainingUsd { get; init; }
-
-        public required DateTimeOffset ResetsAt { get; init; }
-
-        public required bool Retryable { get; init; }
-    }
 }

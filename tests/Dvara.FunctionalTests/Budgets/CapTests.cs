@@ -57,6 +57,7 @@ public sealed class CapTests : IAsyncLifetime
 
         Assert.Equal(HttpStatusCode.PaymentRequired, status);
         var error = body["error"]!;
+        Assert.Equal(["message", "type", "code", "param", "request_id", "budget"], error.AsObject().Select(member => member.Key));
         Assert.Equal(("budget_exceeded", "BUDGET_CAP_HARD"), ((string?)error["type"], (string?)error["code"]));
         var told = error["budget"]!;
         Assert.Equal(((string?)budget["id"], "Pilot", "tenant", "MONTHLY"), ((string?)told["id"], (string?)told["name"], (string?)told["scope"], (string?)told["period"]));
@@ -132,6 +133,7 @@ public sealed class CapTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.PaymentRequired, status);
         Assert.Equal("platform", (string?)body["error"]!["budget"]!["scope"]);
         Assert.DoesNotContain("0.001", body.ToJsonString(), StringComparison.Ordinal);
+        Assert.Equal(["scope", "resetsAt", "retryable"], body["error"]!["budget"]!.AsObject().Select(member => member.Key));
         Assert.DoesNotContain("everybody", body.ToJsonString(), StringComparison.Ordinal);
         Assert.DoesNotContain("whole limit", body.ToJsonString(), StringComparison.Ordinal);
         Assert.DoesNotContain(headers.Keys, name => name.StartsWith("X-Budget", StringComparison.OrdinalIgnoreCase));
@@ -323,6 +325,49 @@ public sealed class CapTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Figures_AreTheSameWhereverTheyAreShown()
+    {
+        var budget = await TenantBudgetAsync(0.025m);
+        var unpriced = Call.Replace("mock/gpt-4o", "mock/unheard-of", StringComparison.Ordinal);
+        await CallAsync();
+        await CallAsync(unpriced);
+        var usage = await _node.Admin.UsageAsync(budget);
+        Assert.Equal((Cost, 0.01125m), ((decimal)usage["spentUsd"]!, (decimal)usage["exposureUsd"]!));
+
+        // What is fetched ahead comes and goes for some seconds; then nothing moves any more.
+        await UntilAsync(async () =>
+        {
+            var (status, refusal, headers) = await CallAsync(unpriced);
+            usage = await _node.Admin.UsageAsync(budget);
+            using var estimate = await _tenant.PostAsync("/v1/budget/estimate", unpriced);
+            JsonNode[] shown =
+            [
+                refusal["error"]!["budget"]!,
+                (await _tenant.Client.GetFromJsonAsync<JsonNode>("/v1/budget"))!["data"]![0]!,
+                (await estimate.Content.ReadFromJsonAsync<JsonNode>())!["budgets"]![0]!,
+            ];
+
+            Assert.Equal(HttpStatusCode.PaymentRequired, status);
+            Assert.All(shown, figures => Assert.Equal(Cost, (decimal)figures["spentUsd"]!));
+            Assert.Contains("0.01125 USD of the budget are kept for calls that may still be billed", (string)refusal["error"]!["message"]!, StringComparison.Ordinal);
+            var remaining = usage["remainingUsd"]!.ToString();
+            return remaining == "0.00625" && headers["X-Budget-Remaining-Usd"] == remaining && Array.TrueForAll(shown, figures => figures["remainingUsd"]!.ToString() == remaining);
+        });
+    }
+
+    [Fact]
+    public async Task WhatWasFetchedAhead_IsGivenBack_WhenNothingComes()
+    {
+        var budget = await TenantBudgetAsync(1);
+        await CallAsync();
+        Assert.True((decimal)(await _node.Admin.UsageAsync(budget))["heldUsd"]! > 0);
+
+        await UntilAsync(async () => (decimal)(await _node.Admin.UsageAsync(budget))["heldUsd"]! == 0);
+
+        Assert.Equal(1 - Cost, (decimal)(await _node.Admin.UsageAsync(budget))["remainingUsd"]!);
+    }
+
+    [Fact]
     public async Task UnpricedModel_UnderACap_IsRefusedWhereTheTenantSaysSo()
     {
         using var strict = await TestTenant.CreateAsync(_node, new() { ["metadata"] = new JsonObject { ["cost.unpriced-policy"] = "block" } });
@@ -461,6 +506,16 @@ public sealed class CapTests : IAsyncLifetime
         fields ??= [];
         fields["tenantId"] = _tenant.Id;
         return _node.Admin.MakeBudgetAsync(limitUsd, fields);
+    }
+
+    private static async Task UntilAsync(Func<Task<bool>> condition)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        while (!await condition())
+        {
+            await poll.WaitForNextTickAsync(patience.Token);
+        }
     }
 
     private async Task<(HttpStatusCode Status, JsonNode Body, IReadOnlyDictionary<string, string> Headers)> CallAsync(string body = Call)

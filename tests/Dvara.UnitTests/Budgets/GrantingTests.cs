@@ -76,7 +76,6 @@ public sealed class GrantingTests
             var fitsLater = it.Standing.Limit > Usd.Zero && spent + it.Ask.Least <= it.Standing.Limit;
 
             Assert.Equal(!isRefused ? GrantOutcome.Granted : fitsLater ? GrantOutcome.Held : GrantOutcome.Exhausted, it.Outcome);
-            Assert.Equal(spent, it.Spent);
         });
 
     [Fact]
@@ -114,7 +113,7 @@ public sealed class GrantingTests
     {
         var grant = Granting.Decide(Asked(need: 0), Standing(limit: 0));
 
-        Assert.Equal(new Grant(GrantOutcome.Exhausted, Usd.Zero, Usd.Zero), grant);
+        Assert.Equal(new Grant(GrantOutcome.Exhausted, Usd.Zero), grant);
     }
 
     [Fact]
@@ -182,8 +181,6 @@ public sealed class GrantingTests
         public GrantOutcome Outcome => Grant.Outcome;
 
         public Usd Granted => Grant.Granted;
-
-        public Usd Spent => Grant.Spent;
 
         /// <summary>As far as either side knows.</summary>
         public Usd Used => Max(Ask.Used, Standing.OwnSpent);
