@@ -79,7 +79,7 @@ public sealed class GatewayEnvironment : IAsyncDisposable
                 ["Dvara:Hosting:StopSeconds"] = "5",
             });
             builder.Configuration.AddInMemoryCollection(settings ?? new Dictionary<string, string?>());
-            builder.WebHost.UseUrls("http://127.0.0.1:0");
+            builder.WebHost.UseUrls(settings?.GetValueOrDefault("ASPNETCORE_URLS") ?? "http://127.0.0.1:0");
             builder.Logging.SetMinimumLevel(LogLevel.Warning);
             if (clock is not null)
             {

@@ -1,5 +1,7 @@
+using System.Net;
 using Dvara.Server.Hosting.AdminApi;
 using Microsoft.AspNetCore.HttpOverrides;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Dvara.Server.Hosting;
 
@@ -10,7 +12,12 @@ internal static class Listeners
 
     public static void AddListeners(this WebApplicationBuilder builder, ListenerSettings settings)
     {
-        builder.WebHost.UseUrls([.. settings.Urls, .. settings.AdminUrls]);
+        // Kestrel is told below where to listen; addresses that it found itself would only make it warn that it does not use them.
+        foreach (var elsewhere in (string[])[WebHostDefaults.ServerUrlsKey, WebHostDefaults.HttpPortsKey, WebHostDefaults.HttpsPortsKey])
+        {
+            builder.WebHost.UseSetting(elsewhere, "");
+        }
+
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.RequestHeaderEncodingSelector = LengthDigits.OfHeader);
         if (settings.Tls is { } tls)
         {
@@ -29,6 +36,13 @@ internal static class Listeners
             }));
         }
 
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            foreach (var url in settings.Urls.Concat(settings.AdminUrls))
+            {
+                Listen(kestrel, BindingAddress.Parse(url));
+            }
+        });
         builder.Services.Configure<ForwardedHeadersOptions>(forwarded =>
         {
             forwarded.ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto | ForwardedHeaders.XForwardedHost;
@@ -44,6 +58,7 @@ internal static class Listeners
 
     public static void UseListeners(this IApplicationBuilder app, ListenerSettings settings)
     {
+        BadRequestAnswers.Start(app.ApplicationServices);
         // Without anyone to trust the middleware would believe everybody.
         if (settings.TrustedProxies.Count > 0)
         {
@@ -55,6 +70,33 @@ internal static class Listeners
             app.Use(next => httpContext => IsAdminPath(httpContext.Request.Path) && !ports.Contains(httpContext.Connection.LocalPort)
                 ? ApiError.NotFound("path").ExecuteAsync(httpContext)
                 : next(httpContext));
+        }
+    }
+
+    /// <summary>Reads an address as Kestrel does; it offers no other way to get behind TLS.</summary>
+    private static void Listen(KestrelServerOptions kestrel, BindingAddress address)
+    {
+        if (address.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase))
+        {
+            kestrel.ListenLocalhost(address.Port, Configure);
+        }
+        else if (IPAddress.TryParse(address.Host, out var ip))
+        {
+            kestrel.Listen(ip, address.Port, Configure);
+        }
+        else
+        {
+            kestrel.ListenAnyIP(address.Port, Configure);
+        }
+
+        void Configure(ListenOptions listener)
+        {
+            if (address.Scheme == "https")
+            {
+                listener.UseHttps();
+            }
+
+            listener.Use(BadRequestAnswers.Wrap);
         }
     }
 

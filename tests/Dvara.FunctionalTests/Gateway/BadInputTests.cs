@@ -279,9 +279,15 @@ public sealed class BadInputTests(BadInputTests.Gateway gateway) : IClassFixture
     public async Task Wire_IsRefused_AndClosed(string row, string bytes, int status)
     {
         Assert.NotEmpty(row);
-        var (seen, _) = await RawHttp.SendAsync(gateway.Environment.BaseAddress, bytes, TestContext.Current.CancellationToken);
+        var (seen, text) = await RawHttp.SendAsync(gateway.Environment.BaseAddress, bytes, TestContext.Current.CancellationToken);
 
         Assert.Equal(status, seen);
+        var (head, body) = (text[..text.IndexOf("\r\n\r\n", StringComparison.Ordinal)], text[(text.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..]);
+        Assert.Contains("Connection: close", head, StringComparison.Ordinal);
+        // One JSON object and nothing behind it.
+        var error = JsonNode.Parse(body[body.IndexOf('{', StringComparison.Ordinal)..(body.LastIndexOf('}') + 1)])!["error"]!;
+        Assert.Equal("invalid_request", (string?)error["code"]);
+        Assert.Contains($"x-request-id: {error["request_id"]}", head, StringComparison.Ordinal);
         Assert.Empty(gateway.Upstream.Calls);
     }
 

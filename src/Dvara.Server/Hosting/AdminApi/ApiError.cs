@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace Dvara.Server.Hosting.AdminApi;
@@ -58,9 +59,14 @@ internal sealed class ApiError(int status, string type, string code, string mess
             httpContext.Response.Headers[name] = value;
         }
 
-        var body = new Envelope(new Body(message, type, code, Param, RequestIdOf(httpContext), Errors, Budget));
-        return httpContext.Response.WriteAsJsonAsync(body, AdminJson.Options, "application/json", httpContext.RequestAborted);
+        return httpContext.Response.WriteAsJsonAsync(
+            BodyOf(RequestIdOf(httpContext)), AdminJson.Options, "application/json", httpContext.RequestAborted);
     }
+
+    /// <summary>The body alone, for what is refused before there is a request.</summary>
+    public byte[] ToJson(string requestId) => JsonSerializer.SerializeToUtf8Bytes(BodyOf(requestId), AdminJson.Options);
+
+    private Envelope BodyOf(string requestId) => new(new(message, type, code, Param, requestId, Errors, Budget));
 
     private static string RequestIdOf(HttpContext httpContext) => httpContext.Response.Headers["x-request-id"].ToString();
 
