@@ -35,17 +35,19 @@ internal sealed partial class RequestLog(Database database, TimeProvider clock, 
     /// <param name="request">The id that the client got as <c>x-request-id</c>.</param>
     /// <param name="tenant">The key's tenant.</param>
     /// <param name="key">The key that asked.</param>
-    /// <param name="endpoint">The contract's path, for example <c>/v1/chat/completions</c>.</param>
+    /// <param name="endpoint">The contract's path, for example <c>/v1/chat/completions</c>; never one that a client made up, since requests are counted by it.</param>
     /// <param name="model">The model as the client wrote it; null where the refusal came before it was read.</param>
     /// <param name="status">The HTTP status answered.</param>
     /// <param name="code">The error code answered, for example <c>model_not_allowed</c>; null: it was not refused.</param>
-    public void Record(RequestId request, TenantId tenant, ApiKeyId key, string endpoint, string? model, int status, string? code)
+    /// <param name="path">The path as the client wrote it, where <paramref name="endpoint"/> does not say it.</param>
+    public void Record(
+        RequestId request, TenantId tenant, ApiKeyId key, string endpoint, string? model, int status, string? code, string? path = null)
     {
         var now = clock.GetUtcNow();
         var source = new Source(tenant, key, endpoint, code);
         lock (_gate)
         {
-            var noted = new Request(request, source, model, status, now);
+            var noted = new Request(request, source, model, path, status, now);
             if (IsBelowRate_NeedsLock(source, now) && _pending.Count < PendingMax)
             {
                 _pending.Add(noted);
@@ -154,9 +156,9 @@ internal sealed partial class RequestLog(Database database, TimeProvider clock, 
 
     private readonly record struct Source(TenantId Tenant, ApiKeyId Key, string Endpoint, string? Code);
 
-    private sealed record Request(RequestId? Id, Source Source, string? Model, int Status, DateTimeOffset At)
+    private sealed record Request(RequestId? Id, Source Source, string? Model, string? Path, int Status, DateTimeOffset At)
     {
-        private const int ModelCharsMax = 256;
+        private const int CharsMax = 256;
 
         public long Count { get; init; } = 1;
 
@@ -175,10 +177,13 @@ internal sealed partial class RequestLog(Database database, TimeProvider clock, 
                 Source.Code,
                 Status,
                 Source.Endpoint,
-                model = Model is { Length: > ModelCharsMax } ? Model[..ModelCharsMax] : Model,
+                path = Bounded(Path),
+                model = Bounded(Model),
                 apiKeyId = Source.Key,
                 Count,
                 LastAt,
             });
+
+        private static string? Bounded(string? text) => text is { Length: > CharsMax } ? text[..CharsMax] : text;
     }
 }

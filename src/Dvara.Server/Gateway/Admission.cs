@@ -43,6 +43,28 @@ internal sealed class Admission(
         return caller is null ? (null, badKeys.Answer(httpContext, GatewayErrors.InvalidKey)) : (caller, Judge(caller, scope));
     }
 
+    /// <summary>
+    /// Whose key a request carries that is refused whoever asks; null for none that is known, and where nobody can say. No key, and what
+    /// is malformed, reach neither grain nor database here either.
+    /// </summary>
+    public async ValueTask<ApiKeyIdentity?> RecogniseAsync(HttpContext httpContext)
+    {
+        var (key, error) = CallerKey.Read(httpContext.Request.Headers);
+        if (error is not null || !ApiKeyFormat.IsWellFormed(key))
+        {
+            return null;
+        }
+
+        try
+        {
+            return await keys.FindAsync(key!, httpContext.RequestAborted);
+        }
+        catch (ApiKeysUnavailableException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>(2) What does the request say, and where does it go?</summary>
     public async ValueTask<(AdmittedCall? Call, string? Model, ApiError? Error)> ReadAsync(HttpContext httpContext, ApiKeyIdentity caller, Endpoint endpoint)
     {

@@ -17,7 +17,7 @@ namespace Dvara.Server.Gateway;
 ///           └──────── MeteredStream / AnswerTransformer ────────┘     (9) ship: Metering
 /// </code>
 /// </remarks>
-internal sealed class Conductor(Admission admission, Dispatcher dispatcher, BudgetView budgets, RequestLog requests, LoopMark loop)
+internal sealed class Conductor(Admission admission, Dispatcher dispatcher, BudgetView budgets, RequestLog requests, StrayRequests strays, LoopMark loop)
 {
     public Task RunAsync(HttpContext httpContext, Endpoint endpoint) =>
         ConductAsync(httpContext, endpoint, endpoint.Path(), endpoint == Endpoint.Embeddings ? "embeddings:write" : "completions:write",
@@ -37,7 +37,7 @@ internal sealed class Conductor(Admission admission, Dispatcher dispatcher, Budg
     {
         if (loop.IsOn(httpContext.Request.Headers))
         {
-            await GatewayErrors.LoopDetected.ExecuteAsync(httpContext);
+            await strays.RefuseAsync(httpContext, GatewayErrors.LoopDetected);
             return;
         }
 

@@ -22,6 +22,7 @@ internal static class GatewayServiceCollectionExtensions
         services.AddSingleton<Dispatcher>();
         services.AddSingleton<Conductor>();
         services.AddHostedService<TokenizerWarmUp>();
+        services.AddSingleton<StrayRequests>();
         services.AddSingleton<KeyedRead>();
         services.AddSingleton<ModelList>();
         services.AddSingleton<RequestLookup>();

@@ -7,7 +7,7 @@ namespace Dvara.Server.Gateway;
 /// Refuses what two parsers could read as two requests, before routing sees it: targets that are not plainly spelled, a body whose end is
 /// a matter of opinion, a change of protocol. Fails closed, also on paths that would match nothing.
 /// </summary>
-internal sealed class RequestGuard(RequestDelegate next)
+internal sealed class RequestGuard(RequestDelegate next, StrayRequests strays)
 {
     private const string AdminPath = "/v1/admin/";
     private const string DataPath = "/v1/";
@@ -17,35 +17,38 @@ internal sealed class RequestGuard(RequestDelegate next)
     // Where Kestrel puts the Content-Length of a request that has a Transfer-Encoding too.
     private const string OtherLength = "X-Content-Length";
 
-    public Task InvokeAsync(HttpContext httpContext)
+    public Task InvokeAsync(HttpContext httpContext) =>
+        Judge(httpContext) is { } refusal ? strays.RefuseAsync(httpContext, refusal) : next(httpContext);
+
+    private static ApiError? Judge(HttpContext httpContext)
     {
         var target = httpContext.Features.Get<IHttpRequestFeature>()?.RawTarget ?? "";
         var path = PathOf(target);
         if (!IsPlain(path))
         {
-            return GatewayErrors.InvalidPath.ExecuteAsync(httpContext);
+            return GatewayErrors.InvalidPath;
         }
 
         if (!IsSpelledAsRouted(path))
         {
-            return UnknownPath(path).ExecuteAsync(httpContext);
+            return UnknownPath(path);
         }
 
         if (CarriesKey(httpContext.Request.QueryString.Value))
         {
-            return GatewayErrors.KeyInQuery.ExecuteAsync(httpContext);
+            return GatewayErrors.KeyInQuery;
         }
 
         var headers = httpContext.Request.Headers;
         if (headers.TransferEncoding.Count > 0 && RefuseCoding(httpContext.Request) is { } refusal)
         {
             httpContext.Response.Headers.Connection = "close";
-            return refusal.ExecuteAsync(httpContext);
+            return refusal;
         }
 
         return headers.Upgrade.Count > 0 && headers.Upgrade.ToString().Contains("websocket", StringComparison.OrdinalIgnoreCase)
-            ? GatewayErrors.NoWebSocket.ExecuteAsync(httpContext)
-            : next(httpContext);
+            ? GatewayErrors.NoWebSocket
+            : null;
     }
 
     private static ReadOnlySpan<char> PathOf(ReadOnlySpan<char> target)

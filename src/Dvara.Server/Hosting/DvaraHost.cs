@@ -46,6 +46,7 @@ internal static class DvaraHost
         app.UseDrain();
         app.UseMiddleware<RequestGuard>();
         app.UseRouting();
+        app.Use(app.Services.GetRequiredService<StrayRequests>().InvokeAsync);
         // The data plane looks its keys up itself; what asks for a scope goes this way.
         app.UseWhen(httpContext => httpContext.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is not null, admin =>
         {
