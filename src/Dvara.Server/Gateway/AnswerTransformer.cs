@@ -180,6 +180,8 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
         var status = (int)answer.StatusCode;
         Refusal = status switch
         {
+            // A proxy lies between the gateway and itself: the inner call was recognised and the outer one is the same request.
+            StatusCodes.Status508LoopDetected => GatewayErrors.LoopDetected,
             503 or 529 => GatewayErrors.ProviderUnavailable(provider, $"answered {status}"),
             504 => new ApiError(504, "provider_error", "provider_timeout", $"The provider {provider} answered 504."),
             < 400 => GatewayErrors.ProviderError(provider, $"answered with a redirect ({status}), which is not followed"),

@@ -62,7 +62,10 @@ internal static class GatewayErrors
     public static readonly ApiError UnknownRequest = new(404, Invalid, "resource_not_found", "No such request of this key.");
 
     public static readonly ApiError LoopDetected = new(508, "server_error", "loop_detected",
-        "This request has been through this gateway before: a provider's base URL leads back here.");
+        "This request has been through this gateway before: a provider's base URL leads back here.")
+    {
+        Headers = [("x-should-retry", "false")],
+    };
 
     public static ApiError TooLarge(int limitBytes) =>
         new(413, Invalid, "input_too_large", $"The body is larger than {limitBytes} bytes.");

@@ -353,8 +353,31 @@ public sealed class BadInputTests(BadInputTests.Gateway gateway) : IClassFixture
         // The second one's mark is the first one's too (one installation, one master key), so the call is recognised on arrival.
         using var answer = await tenant.PostAsync("/v1/chat/completions", Head + "}");
 
-        Assert.Contains("508", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-        Assert.Empty(gateway.Upstream.Calls);
+        await gateway.ExpectRefusalAsync(answer, 508, "loop_detected");
+    }
+
+    [Fact]
+    public async Task Loop_ThroughAProxy_IsCut_AndNotTriedAgain()
+    {
+        await using var proxy = await FakeUpstream.StartAsync();
+        await using var node = await GatewayEnvironment.StartAsync(proxy.Settings);
+        using var tenant = await TestTenant.CreateAsync(node);
+        proxy.Answer = async (httpContext, call) =>
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, call.Path) { Content = new ByteArrayContent(call.Body) };
+            request.Content.Headers.ContentType = new("application/json");
+            request.Headers.Add("CDN-Loop", call.Headers["CDN-Loop"]);
+            using var passed = await node.Client.SendAsync(request);
+            httpContext.Response.StatusCode = (int)passed.StatusCode;
+            await passed.Content.CopyToAsync(httpContext.Response.Body);
+        };
+
+        using var answer = await tenant.PostAsync("/v1/chat/completions", Head + "}");
+
+        await gateway.ExpectRefusalAsync(answer, 508, "loop_detected");
+        Assert.Equal("false", answer.Headers.GetValues("x-should-retry").Single());
+        Assert.Single(proxy.Calls);
+        Assert.Equal("FAILED", (string?)Assert.Single(await tenant.CostsAsync())["state"]);
     }
 
     [Fact]
