@@ -41,6 +41,12 @@ public static class ProviderNames
         return IsReasoningSeries(model) ? OpenAi : null;
     }
 
+    /// <summary>
+    /// True of a provider that serves models of its own only: none of its names begins with its id and a slash. Of a host of other makers'
+    /// models one may (<c>groq/compound</c>, <c>openrouter/auto</c>), and what a provider by configuration serves nobody here knows.
+    /// </summary>
+    public static bool NamesAreBare(string provider) => provider == Mock || Array.Exists(Claims, claim => claim.Provider == provider);
+
     /// <summary><c>o1</c>, <c>o3-mini</c>, <c>o4-mini-2026-…</c>; not <c>o1x</c> and not <c>olmo</c>.</summary>
     private static bool IsReasoningSeries(string model) =>
         model.Length >= 2 && model[0] == 'o' && char.IsAsciiDigit(model[1]) && (model.Length == 2 || model[2] == '-');

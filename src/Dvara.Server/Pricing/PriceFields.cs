@@ -5,6 +5,7 @@ using System.Text.RegularExpressions;
 using Dvara.Domain;
 using Dvara.Domain.Pricing;
 using Dvara.Domain.Time;
+using Dvara.Providers;
 using Dvara.Server.Hosting;
 using Dvara.Server.Hosting.AdminApi;
 
@@ -124,6 +125,12 @@ internal sealed partial class PriceFields
             SourceUrl = Url(),
             CheckedOn = Date(),
         };
+        if (draft.Model.StartsWith(draft.Provider + "/", StringComparison.Ordinal) && ProviderNames.NamesAreBare(draft.Provider))
+        {
+            // No call would ever find it.
+            Fail("model", $"model is the name alone, without its provider: {draft.Model[(draft.Provider.Length + 1)..]}.");
+        }
+
         if (draft.EffectiveTo <= draft.EffectiveFrom)
         {
             Fail("effectiveTo", "effectiveTo must be after effectiveFrom.");

@@ -67,6 +67,26 @@ public sealed class PriceFieldsTests
     }
 
     [Theory]
+    [InlineData("mock", "mock/gpt-4o", "gpt-4o")]
+    [InlineData("mock", "mock/*", "*")]
+    [InlineData("openai", "openai/gpt-4o-20*", "gpt-4o-20*")]
+    [InlineData("mock", "mockery", null)]
+    [InlineData("mock", "openai/gpt-4o", null)]
+    [InlineData("groq", "groq/compound", null)]
+    [InlineData("groq", "openai/gpt-oss-120b", null)]
+    [InlineData("openrouter", "openrouter/auto", null)]
+    [InlineData("in-house", "in-house/small", null)]
+    public void Model_WithItsProviderInFront_IsRefused_WhereNoCallCouldFindIt(string provider, string model, string? instead)
+    {
+        var fields = PriceFields.Of(new JsonObject { ["provider"] = provider, ["model"] = model, ["inputPerMillionUsd"] = 1, ["outputPerMillionUsd"] = 2 });
+
+        var draft = fields.ToDraft();
+
+        Assert.Equal(instead is null, draft is not null);
+        Assert.Equal(instead is null ? [] : [("model", $"model is the name alone, without its provider: {instead}.")], fields.Errors.Select(error => (error.Field, error.Message)));
+    }
+
+    [Theory]
     [InlineData("2.5", 2_500_000)]
     [InlineData("\"2.5\"", 2_500_000)]
     [InlineData("2.50000000", 2_500_000)]
