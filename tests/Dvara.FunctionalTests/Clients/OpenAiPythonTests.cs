@@ -1,68 +1,48 @@
+using System.Text;
 using Dvara.Testing;
 using Xunit;
 
 namespace Dvara.FunctionalTests.Clients;
 
 /// <summary>
-/// The official Python client's requests, byte for byte as it puts them on the wire (header order, spelling and compact JSON of
-/// openai 2.x over httpx), replayed over a raw connection.
+/// What the official Python client puts on the wire, byte for byte (<c>tests/clients/python</c>), replayed over a raw connection.
+/// Only host and key are ours.
 /// </summary>
 public sealed class OpenAiPythonTests
 {
-    private const string Whole =
-        """{"messages":[{"role":"user","content":"Grüße 👋"}],"model":"gpt-4o","user":"end-user-1","metadata":{"tags":{"project":"apollo"}}}""";
-
-    private const string Streamed =
-        """{"messages":[{"role":"user","content":"Hi"}],"model":"gpt-4o","stream":true,"stream_options":{"include_usage":true},"metadata":{"tags":{"project":"apollo"}}}""";
-
-    private const string Embedding = """{"input":"Hello world","model":"text-embedding-3-small","encoding_format":"base64"}""";
+    // The client keeps its connection; another request behind its own closes it.
+    private const string Goodbye = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
     [Theory]
-    [InlineData("chat/completions", Whole, "end-user-1")]
-    [InlineData("chat/completions", Streamed, null)]
-    [InlineData("embeddings", Embedding, null)]
-    public async Task Request_IsAnsweredAndCharged(string path, string body, string? endUser)
+    [InlineData("2.54.0", "User-Agent: OpenAI/Python 2.54.0")]
+    [InlineData("3.3.1", "user-agent: OpenAI/Python 3.3.1")]
+    public async Task Requests_AreAnsweredAndCharged(string version, string agent)
     {
         await using var upstream = await FakeUpstream.StartAsync();
         await using var environment = await GatewayEnvironment.StartAsync(upstream.Settings);
         using var tenant = await TestTenant.CreateAsync(environment);
+        foreach (var (name, content) in ((string, string)[])[("chat", Recorded.Text), ("stream", "data: [DONE]"), ("embedding", "\"embedding\"")])
+        {
+            var request = await ReadAsync(version, name);
+            Assert.Contains($"\r\n{agent}\r\n", request, StringComparison.Ordinal);
+            request = request.Replace("localhost:8080", environment.BaseAddress.Authority, StringComparison.Ordinal).Replace("gw_KEY", tenant.Key, StringComparison.Ordinal);
 
-        var (status, text) = await RawHttp.SendAsync(environment.BaseAddress, RequestOf(environment, tenant.Key, path, body), TestContext.Current.CancellationToken);
+            var (status, text) = await RawHttp.SendAsync(environment.BaseAddress, request + Goodbye, TestContext.Current.CancellationToken);
 
-        Assert.Equal(200, status);
-        Assert.Contains("x-request-id: ", text, StringComparison.Ordinal);
-        var line = Assert.Single(await tenant.CostsAsync());
-        Assert.Equal("SETTLED", (string?)line["state"]);
-        Assert.Equal(endUser, (string?)line["endUser"]);
-        Assert.Equal(path == "embeddings" ? "{}" : """{"project":"apollo"}""", line["tags"]!.ToJsonString());
-        Assert.DoesNotContain("apollo", Assert.Single(upstream.Calls).Text, StringComparison.Ordinal);
+            Assert.Equal(200, status);
+            Assert.Contains("x-request-id: ", text, StringComparison.Ordinal);
+            Assert.Contains(content, text, StringComparison.Ordinal);
+        }
+
+        var lines = (await tenant.CostsAsync()).Reverse().ToList();
+        Assert.Equal(["SETTLED", "SETTLED", "SETTLED"], lines.Select(line => (string?)line["state"]));
+        Assert.Equal(["end-user-1", null, null], lines.Select(line => (string?)line["endUser"]));
+        Assert.Equal(["""{"project":"apollo"}""", """{"project":"apollo"}""", "{}"], lines.Select(line => line["tags"]!.ToJsonString()));
+        Assert.All(upstream.Calls, call => Assert.DoesNotContain("apollo", call.Text, StringComparison.Ordinal));
+        Assert.Contains("Grüße 👋", upstream.Calls.First().Text, StringComparison.Ordinal);
     }
 
-    private static string RequestOf(GatewayEnvironment environment, string key, string path, string body)
-    {
-        // RawHttp sends Latin-1: the body goes as the bytes of its UTF-8.
-        var bytes = System.Text.Encoding.UTF8.GetBytes(body);
-        return $"""
-            POST /v1/{path} HTTP/1.1
-            Host: {environment.BaseAddress.Authority}
-            Accept-Encoding: gzip, deflate
-            Connection: close
-            Accept: application/json
-            Content-Type: application/json
-            User-Agent: OpenAI/Python 2.8.1
-            X-Stainless-Lang: python
-            X-Stainless-Package-Version: 2.8.1
-            X-Stainless-OS: Linux
-            X-Stainless-Arch: x64
-            X-Stainless-Runtime: CPython
-            X-Stainless-Runtime-Version: 3.12.3
-            Authorization: Bearer {key}
-            X-Stainless-Async: false
-            x-stainless-retry-count: 0
-            x-stainless-read-timeout: 600
-            Content-Length: {bytes.Length}
-
-
-            """.ReplaceLineEndings("\r\n") + System.Text.Encoding.Latin1.GetString(bytes);
-    }
+    /// <summary>As <see cref="RawHttp"/> sends it: every byte as the character of its number.</summary>
+    private static async Task<string> ReadAsync(string version, string name) => Encoding.Latin1.GetString(
+        await File.ReadAllBytesAsync(Path.Combine(Repository.Root, "tests", "clients", "python", version, name + ".http"), TestContext.Current.CancellationToken));
 }

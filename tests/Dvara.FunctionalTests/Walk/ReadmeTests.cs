@@ -66,7 +66,7 @@ public sealed partial class ReadmeTests : IDisposable
     public void Snippets_AreWhatTheClientTestsRun()
     {
         var dotnet = File.ReadAllText(Path.Combine(Repository.Root, "tests/Dvara.FunctionalTests/Clients/OpenAiDotNetTests.cs"));
-        var python = File.ReadAllText(Path.Combine(Repository.Root, "tests/Dvara.FunctionalTests/Clients/OpenAiPythonTests.cs"));
+        var python = File.ReadAllText(Path.Combine(Repository.Root, "tests/clients/python/3.3.1/chat.http"));
 
         var lines = Assert.Single(Blocks("csharp")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.All(lines, line => Assert.Contains(line.Replace("\"http://localhost:8080/v1\"", "baseUrl", StringComparison.Ordinal), dotnet, StringComparison.Ordinal));
