@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net.Http.Json;
+using System.Text;
 using System.Text.Json.Nodes;
 
 namespace Dvara.Testing;
@@ -32,6 +33,18 @@ public static class BudgetCalls
         using var answer = await admin.GetAsync($"/v1/admin/budgets/{budget["id"]}/usage");
         return await ReadAsync(answer);
     }
+
+    /// <summary>Ends when the silo would hold a call in so many budgets: a new one is known everywhere within a second.</summary>
+    /// <param name="client">Carries a key.</param>
+    /// <param name="call">The call's body; it is not made.</param>
+    /// <param name="count">So many.</param>
+    public static Task AwaitBudgetsAsync(this HttpClient client, string call, int count) => Await.TrueAsync(
+        async () =>
+        {
+            using var answer = await client.PostAsync("/v1/budget/estimate", new StringContent(call, Encoding.UTF8, "application/json"));
+            return answer.IsSuccessStatusCode && (await ReadAsync(answer))["budgets"]!.AsArray().Count == count;
+        },
+        $"{client.BaseAddress} to know {count} budgets");
 
     public static async Task<IReadOnlyList<JsonObject>> AuditAsync(this HttpClient admin, string type)
     {

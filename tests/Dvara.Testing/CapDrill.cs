@@ -42,6 +42,7 @@ public sealed class CapDrill(int seed) : IAsyncDisposable
 
     private readonly Random _random = new(seed);
     private readonly ConcurrentDictionary<string, long> _billedTokens = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, int> _atTheUpstream = new(StringComparer.Ordinal);
     private readonly List<CapUnderTest> _caps = [];
     private readonly ConcurrentQueue<string> _violations = new();
     private FakeUpstream _upstream = null!;
@@ -260,7 +261,11 @@ public sealed class CapDrill(int seed) : IAsyncDisposable
         var tenant = (string)JsonNode.Parse(call.Text)!["user"]!;
         var tokens = 200 + (call.Number * 37 % 801);
         _billedTokens.AddOrUpdate(tenant, tokens, (_, before) => before + tokens);
+        // What was cut off here goes on there, and its hold stays: there are never more than fit, whatever becomes of their silos.
+        var atOnce = _atTheUpstream.AddOrUpdate(tenant, 1, (_, before) => before + 1);
+        Expect(atOnce * Bound <= Limit, $"{atOnce} calls of tenant {tenant} are at the upstream at once");
         await PassAsync(TimeSpan.FromMilliseconds(5 + (call.Number % 60)));
+        _atTheUpstream.AddOrUpdate(tenant, 0, (_, before) => before - 1);
         var usage = $$"""{"prompt_tokens":10,"completion_tokens":{{tokens}},"total_tokens":{{tokens + 10}}}""";
         await Recorded.WriteAsync(httpContext, "application/json", Encoding.UTF8.GetBytes(Recorded.Chat(usage, model: "dear")));
     }

@@ -54,8 +54,12 @@ public sealed class GatewayEnvironment : IAsyncDisposable
     /// <param name="settings">Settings beyond the defaults, by their contract names.</param>
     /// <param name="clock">Replaces the clock of the code under test; infrastructure timers stay on real time.</param>
     /// <param name="dataDirectory">An existing folder, to start a second time on it; null: a new one, removed at the end.</param>
+    /// <param name="services">Adds what watches or hinders the node from within, for example a filter of grain calls.</param>
     public static async Task<GatewayEnvironment> StartAsync(
-        IReadOnlyDictionary<string, string?>? settings = null, TimeProvider? clock = null, string? dataDirectory = null)
+        IReadOnlyDictionary<string, string?>? settings = null,
+        TimeProvider? clock = null,
+        string? dataDirectory = null,
+        Action<IServiceCollection>? services = null)
     {
         var data = dataDirectory ?? Directory.CreateTempSubdirectory("dvara-test-").FullName;
         string? ownDatabase = null;
@@ -85,6 +89,8 @@ public sealed class GatewayEnvironment : IAsyncDisposable
             {
                 builder.Services.AddSingleton(clock);
             }
+
+            services?.Invoke(builder.Services);
         });
         try
         {

@@ -1,3 +1,5 @@
+using Microsoft.Extensions.DependencyInjection;
+
 namespace Dvara.Testing;
 
 /// <summary>Nodes of one cluster in this process: real Kestrels, real silos, one PostgreSQL database.</summary>
@@ -12,24 +14,30 @@ public sealed class TestCluster : IAsyncDisposable
 
     public IReadOnlyList<GatewayEnvironment> Nodes => _nodes;
 
-    public static async Task<TestCluster> StartAsync(int nodes, IReadOnlyDictionary<string, string?>? settings = null)
+    /// <param name="nodes">So many.</param>
+    /// <param name="settings">Settings beyond the defaults, by their contract names.</param>
+    /// <param name="clock">The clock of them all; null: the database's.</param>
+    /// <param name="services">Adds to each what watches or hinders it from within.</param>
+    public static async Task<TestCluster> StartAsync(
+        int nodes, IReadOnlyDictionary<string, string?>? settings = null, TimeProvider? clock = null, Action<IServiceCollection>? services = null)
     {
         var cluster = new TestCluster(await TestPostgres.NewDatabaseAsync());
         for (var node = 0; node < nodes; node++)
         {
-            await cluster.AddAsync(settings);
+            await cluster.AddAsync(settings, clock, services);
         }
 
         return cluster;
     }
 
-    public async Task<GatewayEnvironment> AddAsync(IReadOnlyDictionary<string, string?>? settings = null)
+    public async Task<GatewayEnvironment> AddAsync(
+        IReadOnlyDictionary<string, string?>? settings = null, TimeProvider? clock = null, Action<IServiceCollection>? services = null)
     {
         var all = new Dictionary<string, string?>(settings ?? new Dictionary<string, string?>());
         all.TryAdd("DVARA_POSTGRES", Database);
         all.TryAdd("DVARA_MASTER_KEY", GatewayEnvironment.MasterKey);
         all.TryAdd("DVARA_ADVERTISED_IP", "127.0.0.1");
-        var node = await GatewayEnvironment.StartAsync(all);
+        var node = await GatewayEnvironment.StartAsync(all, clock, services: services);
         _nodes.Add(node);
         return node;
     }

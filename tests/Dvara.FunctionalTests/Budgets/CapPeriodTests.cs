@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Dapper;
 using Dvara.Domain;
@@ -82,7 +83,13 @@ public sealed class CapPeriodTests
         var line = Assert.Single(await tenant.CostsAsync());
         Assert.Equal(new DateTimeOffset(2026, 4, 30, 23, 59, 59, 999, TimeSpan.Zero), TimeOf(line));
         var may = await node.Admin.UsageAsync(budget);
-        Assert.Equal(("2026-05-01T00:00:00Z", 0m), (InstantOf(may, "periodStart"), (decimal)may["spentUsd"]!));
+        Assert.Equal(("2026-05-01T00:00:00Z", 0m, 0), (InstantOf(may, "periodStart"), (decimal)may["spentUsd"]!, (int)may["requestCount"]!));
+        var cost = (decimal)line["totalCostUsd"]!;
+        Assert.Equal((cost, 0m), (await BilledAsync(node, tenant, "2026-04"), await BilledAsync(node, tenant, "2026-05")));
+        // As it was looked at in April.
+        clock.SetUtcNow(TimeOf(line));
+        var april = await node.Admin.UsageAsync(budget);
+        Assert.Equal(("2026-04-01T00:00:00Z", cost, 0m), (InstantOf(april, "periodStart"), (decimal)april["spentUsd"]!, (decimal)april["overrunUsd"]!));
     }
 
     /// <summary>Whoever calls right after midnight need not ask first.</summary>
@@ -131,6 +138,13 @@ public sealed class CapPeriodTests
         using var answer = await tenant.PostAsync("/v1/chat/completions", Call);
         return answer.StatusCode == HttpStatusCode.PaymentRequired
             && !(bool)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"]!["budget"]!["retryable"]!;
+    }
+
+    private static async Task<decimal> BilledAsync(GatewayEnvironment node, TestTenant tenant, string period)
+    {
+        using var answer = await node.Admin.PostAsJsonAsync("/v1/admin/chargeback", new { tenantId = tenant.Id, period });
+        Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+        return (decimal)(await answer.Content.ReadFromJsonAsync<JsonNode>())!["totalUsd"]!;
     }
 
     private static DateTimeOffset TimeOf(JsonObject line) => DateTimeOffset.Parse((string)line["timestamp"]!, System.Globalization.CultureInfo.InvariantCulture);

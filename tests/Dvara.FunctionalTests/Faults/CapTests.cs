@@ -21,6 +21,8 @@ public sealed class CapTests(ITestOutputHelper output)
             await drill.DriveAsync(caps: 20, callsPerCap: 40, fault, Frozen);
         }
 
+        await drill.DriveAsync(caps: 1, callsPerCap: 2_000, fault: null, Frozen);
+
         // All of them across both thresholds of one.
         await drill.DriveAsync(caps: 1, callsPerCap: 200, ClusterFault.KillSilo, Frozen);
 
