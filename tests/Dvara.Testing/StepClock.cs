@@ -4,15 +4,17 @@ namespace Dvara.Testing;
 /// A clock that stands still until it is moved. Unlike <c>FakeTimeProvider</c> its timers stay on real time: the silo takes its clock from
 /// the same container, and would report every step as a stalled process.
 /// </summary>
-public sealed class StepClock(DateTimeOffset start) : TimeProvider
+/// <param name="start">Where it stands.</param>
+/// <param name="isTiming">True: how long something takes is real all the same. Calls between silos need it: they would never time out.</param>
+public sealed class StepClock(DateTimeOffset start, bool isTiming = false) : TimeProvider
 {
     private long _utcTicks = start.UtcTicks;
 
-    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+    public override long TimestampFrequency => isTiming ? base.TimestampFrequency : TimeSpan.TicksPerSecond;
 
     public override DateTimeOffset GetUtcNow() => new(Volatile.Read(ref _utcTicks), TimeSpan.Zero);
 
-    public override long GetTimestamp() => Volatile.Read(ref _utcTicks);
+    public override long GetTimestamp() => isTiming ? base.GetTimestamp() : Volatile.Read(ref _utcTicks);
 
     public void Advance(TimeSpan step) => Interlocked.Add(ref _utcTicks, step.Ticks);
 

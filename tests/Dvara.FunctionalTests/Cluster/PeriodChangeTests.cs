@@ -27,7 +27,7 @@ public sealed class PeriodChangeTests
     private static readonly DateTimeOffset May = new(2026, 5, 1, 0, 0, 0, TimeSpan.Zero);
 
     // So early that nobody fetches ahead yet.
-    private readonly StepClock _clock = new(May.AddSeconds(-61));
+    private readonly StepClock _clock = new(May.AddSeconds(-61), isTiming: true);
     private readonly Asks _asks = new();
 
     [Fact]
