@@ -13,7 +13,7 @@ need() {
   local root=(); [ "$(id -u)" = 0 ] || root=(sudo)
   "${root[@]}" apt-get update -qq && "${root[@]}" apt-get install -y -qq --no-install-recommends "${2:-$1}" >/dev/null
 }
-need curl && need jq && need git && need node nodejs && need npm || { echo "0 passed, 1 failed"; exit 1; }
+need curl && need jq && need git && need wrk && need node nodejs && need npm || { echo "0 passed, 1 failed"; exit 1; }
 
 # The official JavaScript client, pinned by its lock file.
 if [ ! -d tests/clients/node_modules ] || [ tests/clients/package-lock.json -nt tests/clients/node_modules ]; then

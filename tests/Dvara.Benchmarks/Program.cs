@@ -1,6 +1,7 @@
 using Dvara.Benchmarks;
 
 // dotnet run -c Release --project tests/Dvara.Benchmarks                       the gateway beside bare YARP and the upstream alone
+// dotnet run -c Release --project tests/Dvara.Benchmarks -- smoke              that this still runs, in seconds; its figures mean nothing
 // dotnet run -c Release --project tests/Dvara.Benchmarks -- memory 100000      memory of the gateway after so many requests
 // dotnet run -c Release --project tests/Dvara.Benchmarks -- allocations        bytes per request in the gateway's process
 // dotnet run -c Release --project tests/Dvara.Benchmarks -- start              start of a process to its first answered request
@@ -15,6 +16,7 @@ return args switch
 {
     ["upstream"] => await BareUpstream.RunAsync(),
     ["yarp", var target] => await BareYarp.RunAsync(target),
+    ["smoke"] => await SideBySide.SmokeAsync(),
     ["memory", var requests] => await SideBySide.MeasureMemoryAsync(int.Parse(requests, System.Globalization.CultureInfo.InvariantCulture)),
     ["allocations"] => await SideBySide.MeasureAllocationsAsync(),
     ["start"] => await SideBySide.MeasureStartAsync(),
@@ -26,5 +28,5 @@ return args switch
     ["caps"] => await SideBySide.MeasureCapsAsync(),
     ["holds"] => await Holds.RunAsync(),
     [] => await SideBySide.RunAsync(),
-    _ => throw new ArgumentException("Known: no argument, or: memory <requests>, allocations, start, lookup, ledger <charges>, queries <charges>, acknowledge, recovery, caps, holds"),
+    _ => throw new ArgumentException("Known: no argument, or: smoke, memory <requests>, allocations, start, lookup, ledger <charges>, queries <charges>, acknowledge, recovery, caps, holds"),
 };

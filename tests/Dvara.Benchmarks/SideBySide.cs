@@ -33,6 +33,19 @@ internal static partial class SideBySide
         return 0;
     }
 
+    /// <summary>A call through each side, and one comparison, as short as <c>wrk</c> can.</summary>
+    public static async Task<int> SmokeAsync()
+    {
+        await using var field = await Field.StartAsync();
+        foreach (var address in (Uri[])[field.Upstream, field.Yarp, field.Gateway.BaseAddress])
+        {
+            await CallAsync(address, field.Key);
+        }
+
+        await CompareAsync(field, "whole", Whole, connections: 1, rounds: 1, seconds: 1, warmUpSeconds: 0);
+        return 0;
+    }
+
     /// <summary>Bytes allocated per request, from the gateway's own metrics, warm.</summary>
     public static async Task<int> MeasureAllocationsAsync()
     {
@@ -72,10 +85,7 @@ internal static partial class SideBySide
             await field.Gateway.DisposeAsync();
             var started = Stopwatch.GetTimestamp();
             await field.RestartAsync();
-            using var client = new HttpClient { BaseAddress = field.Gateway.BaseAddress };
-            client.DefaultRequestHeaders.Authorization = new("Bearer", field.Key);
-            using var answer = await client.PostAsync("/v1/chat/completions", new StringContent(Whole, Encoding.UTF8, "application/json"));
-            answer.EnsureSuccessStatusCode();
+            await CallAsync(field.Gateway.BaseAddress, field.Key);
             seconds.Add(Stopwatch.GetElapsedTime(started).TotalSeconds);
         }
 
@@ -107,24 +117,25 @@ internal static partial class SideBySide
         return 0;
     }
 
-    private static async Task CompareAsync(Field field, string name, string body, int connections)
+    private static async Task CompareAsync(
+        Field field, string name, string body, int connections, int rounds = Rounds, int seconds = Seconds, int warmUpSeconds = 3)
     {
         (string Name, Uri Address)[] sides = [("upstream", field.Upstream), ("yarp", field.Yarp), ("gateway", field.Gateway.BaseAddress)];
         var runs = sides.ToDictionary(s => s.Name, _ => new List<Run>(), StringComparer.Ordinal);
-        foreach (var side in sides)
+        foreach (var side in sides.Where(_ => warmUpSeconds > 0))
         {
-            await WrkAsync(side.Address, field.Key, body, connections, 3);
+            await WrkAsync(side.Address, field.Key, body, connections, warmUpSeconds);
         }
 
-        for (var round = 0; round < Rounds; round++)
+        for (var round = 0; round < rounds; round++)
         {
             foreach (var side in sides)
             {
-                runs[side.Name].Add(await WrkAsync(side.Address, field.Key, body, connections, Seconds));
+                runs[side.Name].Add(await WrkAsync(side.Address, field.Key, body, connections, seconds));
             }
         }
 
-        Console.WriteLine($"{name}, {connections} connections, {Rounds} rounds of {Seconds} s, medians:");
+        Console.WriteLine($"{name}, {connections} connections, {rounds} rounds of {seconds} s, medians:");
         foreach (var side in sides)
         {
             var of = runs[side.Name];
@@ -136,6 +147,14 @@ internal static partial class SideBySide
         var p50 = Median(runs["gateway"].Zip(runs["yarp"], (g, y) => g.P50Ms - y.P50Ms));
         var p99 = Median(runs["gateway"].Zip(runs["yarp"], (g, y) => g.P99Ms - y.P99Ms));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  gateway / yarp {ratio:0.00}   added p50 {p50:0.000} ms   added p99 {p99:0.000} ms"));
+    }
+
+    private static async Task CallAsync(Uri address, string key)
+    {
+        using var client = new HttpClient { BaseAddress = address };
+        client.DefaultRequestHeaders.Authorization = new("Bearer", key);
+        using var answer = await client.PostAsync("/v1/chat/completions", new StringContent(Whole, Encoding.UTF8, "application/json"));
+        answer.EnsureSuccessStatusCode();
     }
 
     private static async Task<Run> WrkAsync(Uri address, string key, string body, int connections, int seconds)

@@ -9,6 +9,17 @@ namespace Dvara.FunctionalTests.Walk;
 /// <summary>The README as a new user follows it: a fresh copy of the sources, its commands one after another, its snippets of code.</summary>
 public sealed partial class ReadmeTests : IDisposable
 {
+    /// <summary>Commands of the README that the walk does not run, and who does, or why nobody.</summary>
+    private static readonly Dictionary<string, string> Elsewhere = new(StringComparer.Ordinal)
+    {
+        ["deploy/local-cluster.sh"] = "Cluster/LocalClusterTests runs it",
+        ["docker compose -f deploy/compose/compose.yaml up --build"] = "nobody: there is no container engine where the tests run",
+        [Benchmarks] = "Benchmarks_Run, in its short form",
+        ["tests/run.sh"] = "it is what runs this test",
+    };
+
+    private const string Benchmarks = "dotnet run -c Release --project tests/Dvara.Benchmarks";
+
     private static readonly string Readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
 
     private readonly string _copy = Directory.CreateTempSubdirectory("dvara-readme-").FullName;
@@ -76,6 +87,28 @@ public sealed partial class ReadmeTests : IDisposable
     }
 
     [Fact]
+    public void Commands_AreRunByTheWalk_OrElsewhere()
+    {
+        var fenced = Fence().Matches(Readme).Where(fence => fence.Groups[1].Value is not ("bash" or "js" or "csharp" or "python"))
+            .SelectMany(fence => fence.Groups[2].Value.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        var inline = InlineCommand().Matches(Fence().Replace(Readme, "")).Select(command => command.Groups[1].Value);
+
+        // Both ways: a command that is new here, and one that is gone from the README.
+        Assert.Equal(Elsewhere.Keys.Order(StringComparer.Ordinal), fenced.Concat(inline).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task Benchmarks_Run()
+    {
+        var arguments = Benchmarks.Split(' ')[1..];
+
+        var figures = await Shell.RunAsync(Repository.Root, TimeSpan.FromMinutes(2), "dotnet", [.. arguments, "--no-build", "--", "smoke"]);
+
+        // How many calls a second that was, on a busy machine, is not the question.
+        Assert.Equal(3, Regex.Count(figures, @"errors 0\b"));
+    }
+
+    [Fact]
     public void Links_LeadToFiles() =>
         Assert.All(Link().Matches(Readme), link => Assert.True(Path.Exists(Path.Combine(Repository.Root, link.Groups[1].Value)), link.Value));
 
@@ -90,6 +123,13 @@ public sealed partial class ReadmeTests : IDisposable
     }
 
     private Task<string> ReadAsync(string file) => File.ReadAllTextAsync(Path.Combine(_copy, file), TestContext.Current.CancellationToken);
+
+    [GeneratedRegex("^```([a-z]*)\n(.*?)^```$", RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex Fence();
+
+    /// <summary>What begins as a program that a shell would find, with an argument, or as one of our scripts.</summary>
+    [GeneratedRegex(@"`((?:docker|dotnet|curl|npm|git) [^`]+|(?:tests/run|deploy/[a-z-]+)\.sh[^`]*)`")]
+    private static partial Regex InlineCommand();
 
     [GeneratedRegex(@"\]\((?!http|#)([^)#]+)\)")]
     private static partial Regex Link();
