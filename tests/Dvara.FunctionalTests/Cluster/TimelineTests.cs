@@ -76,6 +76,8 @@ public sealed class TimelineTests
     {
         await using (await ConnectAsync(postgres))
         {
+            // The migrator's of the node before, which a process of its own would not have.
+            NpgsqlConnection.ClearAllPools();
             return await GatewayEnvironment.StartAsync(
                 new Dictionary<string, string?>
                 {
