@@ -29,7 +29,7 @@ internal sealed class CapBookFeed : IHostedService, IDisposable
         await _filling.WaitAsync(cancellationToken);
         try
         {
-            var book = await _database.ReadAsync(connection => CapStore.ReadBookAsync(connection), cancellationToken);
+            var book = await _database.LookUpAsync(connection => CapStore.ReadBookAsync(connection), cancellationToken);
             _state.Replace(book);
             _leases.Renew(book);
         }

@@ -33,7 +33,7 @@ internal sealed partial class DatabaseClockAnchor(Database database, DatabaseClo
     /// <summary>Asks the database for the time.</summary>
     public async Task AnchorAsync(CancellationToken cancellationToken)
     {
-        var (now, askedAt, answeredAt) = await database.ReadAsync(
+        var (now, askedAt, answeredAt) = await database.LookUpAsync(
             async connection =>
             {
                 var asked = TimeProvider.System.GetTimestamp();
