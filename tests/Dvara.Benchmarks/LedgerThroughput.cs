@@ -4,6 +4,7 @@ using System.Globalization;
 using Dvara.Domain;
 using Dvara.Domain.Metering;
 using Dvara.Domain.Time;
+using Dvara.Server.Hosting;
 using Dvara.Server.Metering;
 using Dvara.Server.Storage;
 using Dvara.Testing;
@@ -95,7 +96,7 @@ internal static class LedgerThroughput
     {
         var (standing, _) = await database.WriteAsync(
             WriteLane.Admin, t => LedgerStore.RegisterAsync(t, journal, "benchmark", othersWrite: true, Now), CancellationToken.None);
-        var batch = new LedgerBatch(journal, standing.Epoch, new JournalOptions(), [], TimeProvider.System);
+        var batch = new LedgerBatch(journal, standing.Epoch, new SiloName("benchmark"), new JournalOptions(), [], TimeProvider.System);
         foreach (var rows in charges.Chunk(BatchRows))
         {
             await database.WriteAsync(WriteLane.Ledger, t => batch.WriteAsync(t, rows, after: 0, CancellationToken.None), CancellationToken.None);

@@ -57,8 +57,11 @@ internal static class JournalShipment
         using var writer = new LedgerWriter(
             journal, database, prices, participants, options, clock, failure, new SiloName($"{Environment.MachineName} (journal ship)"), logging.CreateLogger<LedgerWriter>());
         await writer.StartAsync(cancellationToken);
-        await writer.WatchAsync(cancellationToken);
-        await writer.StopAsync(cancellationToken);
+        if (await writer.TryWatchAsync(cancellationToken))
+        {
+            await writer.StopAsync(cancellationToken);
+        }
+
         if (!writer.IsClosed)
         {
             throw new IOException($"Journal {journal.Id} is in the ledger up to {journal.LastChargeSeq}, but could not be closed. Put right what is said above, and run the command again.");

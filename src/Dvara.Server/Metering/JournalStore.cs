@@ -24,8 +24,8 @@ internal sealed class JournalStore : IDisposable
             seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, body BLOB NOT NULL, body_sum INTEGER NOT NULL) STRICT;
         """;
 
-    // Beside what version 1 began with: programs that do not know it leave it alone.
-    private const string SchemaSince = "CREATE TABLE IF NOT EXISTS ledger (timeline TEXT NOT NULL) STRICT";
+    // Added after version 1 without raising it: older programs leave the table alone.
+    private const string SchemaOfLater = "CREATE TABLE IF NOT EXISTS ledger_server (timeline TEXT NOT NULL) STRICT";
 
     /// <summary>
     /// SQLite's own checkpoints swallow their errors, and a failed flush must stop the process: <see cref="Checkpoint"/> runs them.
@@ -39,8 +39,8 @@ internal sealed class JournalStore : IDisposable
     private const string InsertHead = "INSERT INTO head (id, pruned_through) VALUES ($id, 0)";
     private const string ReadId = "SELECT id FROM head";
     private const string ReadPrunedThrough = "SELECT pruned_through FROM head";
-    private const string ReadTimeline = "SELECT timeline FROM ledger";
-    private const string WriteTimeline = "INSERT OR REPLACE INTO ledger (rowid, timeline) VALUES (1, $timeline)";
+    private const string ReadTimeline = "SELECT timeline FROM ledger_server";
+    private const string WriteTimeline = "INSERT OR REPLACE INTO ledger_server (rowid, timeline) VALUES (1, $timeline)";
     private const string ReadLastSeq = """
         SELECT max(pruned_through, coalesce((SELECT max(seq) FROM intents), 0), coalesce((SELECT max(seq) FROM charges), 0)) FROM head
         """;
@@ -303,8 +303,8 @@ internal sealed class JournalStore : IDisposable
                 throw new JournalDamagedException(path, "it is a database of another program or of a newer version", null);
         }
 
-        using var since = new PreparedStatement(connection, SchemaSince);
-        since.Run();
+        using var later = new PreparedStatement(connection, SchemaOfLater);
+        later.Run();
     }
 
     private static void Create(SqliteConnection connection)

@@ -3,6 +3,7 @@ using Dvara.Domain;
 using Dvara.Domain.Metering;
 using Dvara.Domain.Statements;
 using Dvara.Domain.Time;
+using Dvara.Server.Hosting;
 
 namespace Dvara.Server.Metering;
 
@@ -12,7 +13,7 @@ namespace Dvara.Server.Metering;
 /// sent again, and rows that are there already count nothing.
 /// </summary>
 internal sealed class LedgerBatch(
-    JournalId journal, long epoch, JournalOptions options, IReadOnlyList<ILedgerParticipant> participants, TimeProvider clock)
+    JournalId journal, long epoch, SiloName silo, JournalOptions options, IReadOnlyList<ILedgerParticipant> participants, TimeProvider clock)
 {
     /// <param name="transaction">A ledger write.</param>
     /// <param name="batch">In journal order.</param>
@@ -24,11 +25,7 @@ internal sealed class LedgerBatch(
     public async Task<IReadOnlyList<Charge>> WriteAsync(
         DbTransaction transaction, IReadOnlyList<JournaledCharge> batch, long after, CancellationToken cancellationToken)
     {
-        var standing = await ReadStandingAsync(transaction);
-        if (standing.ShippedThrough < after)
-        {
-            throw new LedgerWentBackException(standing.ShippedThrough);
-        }
+        var standing = await ReadStandingAsync(transaction, after);
 
         // A retry whose first commit was not heard of, or not confirmed, has written the journal's row: its own commit covers the first one.
         IReadOnlyList<JournaledCharge> missing = [.. batch.SkipWhile(charge => charge.Seq <= standing.ShippedThrough)];
@@ -48,10 +45,8 @@ internal sealed class LedgerBatch(
     /// <exception cref="JournalTakenOverException">Another process has opened the journal since.</exception>
     public async Task<int> WriteAgainAsync(DbTransaction transaction, IReadOnlyList<JournaledCharge> batch)
     {
-        var standing = await ReadStandingAsync(transaction);
-        return standing.ShippedThrough < batch[^1].Seq
-            ? throw new LedgerWentBackException(standing.ShippedThrough)
-            : (await AddAsync(transaction, batch, CancellationToken.None)).Count;
+        await ReadStandingAsync(transaction, after: batch[^1].Seq);
+        return (await AddAsync(transaction, batch, CancellationToken.None)).Count;
     }
 
     /// <summary>Puts a charge that the engine refuses aside, whole, and moves on.</summary>
@@ -59,26 +54,41 @@ internal sealed class LedgerBatch(
     public async Task QuarantineAsync(DbTransaction transaction, JournaledCharge charge, string reason)
     {
         var standing = await ReadStandingAsync(transaction);
-        if (charge.Seq <= standing.ShippedThrough)
-        {
-            return;
-        }
-
         await LedgerStore.QuarantineAsync(transaction, journal, charge, reason, clock.GetUtcNow());
-        await AdvanceAsync(transaction, standing, [charge], []);
+        if (charge.Seq > standing.ShippedThrough)
+        {
+            await AdvanceAsync(transaction, standing, [charge], []);
+        }
     }
 
-    /// <summary>How the journal stands, its row locked: of two transactions of one batch the second sees what the first has done.</summary>
-    private async Task<JournalStanding> ReadStandingAsync(DbTransaction transaction)
+    /// <summary>Says that the journal is open and how much waits in it, and looks whether the ledger still has what it had.</summary>
+    /// <param name="transaction">A ledger write.</param>
+    /// <param name="after">Where the last batch ended, as far as the writer knows.</param>
+    /// <param name="unshipped">Charges that wait.</param>
+    /// <exception cref="LedgerWentBackException">The ledger has lost batches that it had acknowledged.</exception>
+    /// <exception cref="JournalTakenOverException">Another process has opened the journal since.</exception>
+    public Task LookAsync(DbTransaction transaction, long after, int unshipped) => ReadStandingAsync(transaction, after, unshipped);
+
+    /// <summary>Tells a ledger that has forgotten it that this process has the journal open.</summary>
+    public Task RegisterAgainAsync(DbTransaction transaction) =>
+        LedgerStore.RegisterAgainAsync(transaction, journal, silo.Name, epoch, clock.GetUtcNow());
+
+    /// <summary>
+    /// How the journal stands, at <paramref name="after"/> at least, its row locked: of two transactions of one batch the second sees what
+    /// the first has done.
+    /// </summary>
+    private async Task<JournalStanding> ReadStandingAsync(DbTransaction transaction, long after = 0, int? unshipped = null)
     {
-        await LedgerStore.NoteSeenAsync(transaction, journal, epoch, clock.GetUtcNow());
+        await LedgerStore.NoteSeenAsync(transaction, journal, epoch, clock.GetUtcNow(), unshipped);
         var standing = await LedgerStore.ReadStandingAsync(transaction, journal);
         if (standing is null || standing.Epoch < epoch)
         {
             throw new LedgerWentBackException(standing?.ShippedThrough ?? 0, forgotten: true);
         }
 
-        return standing.Epoch == epoch ? standing : throw new JournalTakenOverException(journal, epoch);
+        return standing.Epoch > epoch ? throw new JournalTakenOverException(journal, epoch)
+            : standing.ShippedThrough < after ? throw new LedgerWentBackException(standing.ShippedThrough)
+            : standing;
     }
 
     /// <returns>The rows that were really new.</returns>

@@ -1,4 +1,3 @@
-using Dvara.Server.Hosting;
 using Dvara.Server.Storage;
 
 namespace Dvara.Server.Metering;
@@ -15,24 +14,19 @@ namespace Dvara.Server.Metering;
 /// </code>
 /// </remarks>
 internal sealed partial class LedgerFeed(
-    Journal journal,
-    JournalStanding standing,
-    LedgerBatch batches,
-    Database database,
-    JournalOptions options,
-    TimeProvider clock,
-    SiloName silo,
-    ProcessFailure failure,
-    ILogger logger) : IDisposable
+    Journal journal, long shippedThrough, LedgerBatch batches, Database database, JournalOptions options, ProcessFailure failure, ILogger logger) : IDisposable
 {
     private readonly SemaphoreSlim _gate = new(1);
     private volatile bool _isStarted;
 
     // Written under _gate. _acknowledged: the end of the last batch that the ledger has taken; _through may be further, where places
     // belong to notes.
-    private long _through = standing.ShippedThrough;
-    private long _acknowledged = standing.ShippedThrough;
+    private long _through = shippedThrough;
+    private long _acknowledged = shippedThrough;
     private bool _isLate;
+
+    // What the journal remembers, from the first watch on. The watch's own.
+    private string? _timeline;
 
     /// <summary>Charges up to here are in the ledger, or put aside.</summary>
     public long Through => Volatile.Read(ref _through);
@@ -51,25 +45,14 @@ internal sealed partial class LedgerFeed(
         }
     });
 
-    /// <summary>A silo without traffic finds out too that the ledger went back; with traffic the next batch does.</summary>
+    /// <summary>Says that the journal is open, and makes good what the ledger has lost of it: a silo without traffic finds out here.</summary>
     /// <returns>False: not now, but another time.</returns>
-    public Task<bool> TryWatchAsync() => TryAsync(async () =>
+    public async Task<bool> TryWatchAsync(CancellationToken cancellationToken)
     {
-        var found = await database.WriteAsync(
-            WriteLane.Ledger,
-            async transaction =>
-            {
-                await LedgerStore.NoteSeenAsync(transaction, journal.Id, standing.Epoch, clock.GetUtcNow(), journal.Unshipped);
-                return await LedgerStore.ReadStandingAsync(transaction, journal.Id);
-            },
-            CancellationToken.None);
-        if (found is null || found.Epoch < standing.Epoch || (found.Epoch == standing.Epoch && found.ShippedThrough < _acknowledged))
-        {
-            throw new LedgerWentBackException(found?.ShippedThrough ?? 0, forgotten: found?.Epoch != standing.Epoch);
-        }
-
-        _isLate &= journal.Unshipped > 0;
-    });
+        string? timeline = null;
+        return await TryAsync(async () => timeline = await LookAsync())
+            && (timeline is null || timeline == (_timeline ??= journal.ReadTimeline()) || await TryFeedAgainAsync(timeline, cancellationToken));
+    }
 
     /// <summary>Tells where the journal no longer keeps all that a ledger lacks that stands at <paramref name="shippedThrough"/>.</summary>
     public void ReportGap(long shippedThrough)
@@ -82,42 +65,56 @@ internal sealed partial class LedgerFeed(
 
     public void Dispose() => _gate.Dispose();
 
-    /// <summary>
-    /// Feeds to the ledger once more what the journal keeps, where its server or the server's timeline is not the one that the journal
-    /// remembers. Batches go on between; given up, it begins anew next time.
-    /// </summary>
-    public async Task FeedAgainWhenMovedAsync(CancellationToken cancellationToken)
+    private async Task<string?> LookAsync()
     {
-        var (timeline, remembered) = ((string?)null, (string?)null);
-        if (!await TryAsync(async () => (timeline, remembered) = (await database.ReadTimelineAsync(), journal.ReadTimeline())) || timeline is null || timeline == remembered)
-        {
-            return;
-        }
+        // In one transaction, so that standing and timeline are of one server.
+        var timeline = await database.WriteAsync(
+            WriteLane.Ledger,
+            async transaction =>
+            {
+                await batches.LookAsync(transaction, _acknowledged, journal.Unshipped);
+                return await database.ReadTimelineAsync(transaction);
+            },
+            CancellationToken.None);
+        _isLate &= journal.Unshipped > 0;
+        return timeline;
+    }
 
-        if (remembered is not null)
+    /// <summary>Feeds what the journal keeps to the ledger once more, unless nothing was remembered yet. Batches go on between; given up, it begins anew next time.</summary>
+    /// <returns>False: not now, but another time.</returns>
+    private async Task<bool> TryFeedAgainAsync(string timeline, CancellationToken cancellationToken)
+    {
+        if (_timeline is not null)
         {
-            var (fed, missing, end) = (0, 0, Volatile.Read(ref _acknowledged));
-            for (var after = 0L; after < end;)
+            var (fed, missing, after, end) = (0, 0, 0L, Volatile.Read(ref _acknowledged));
+            while (after < end)
             {
                 cancellationToken.ThrowIfCancellationRequested();
+                if (!await TryAsync(FeedAsync))
+                {
+                    return false;
+                }
+            }
+
+            LogFedAgain(logger, _timeline, timeline, fed, missing);
+
+            async Task FeedAsync()
+            {
                 IReadOnlyList<JournaledCharge> batch = [.. journal.ReadCharges(after, options.BatchMax).TakeWhile(charge => charge.Seq <= end)];
                 if (batch.Count == 0)
                 {
-                    break;
-                }
-
-                if (!await TryAsync(async () => missing += await WriteAgainAsync(batch)))
-                {
+                    after = end;
                     return;
                 }
 
+                missing += await WriteAgainAsync(batch);
                 (after, fed) = (batch[^1].Seq, fed + batch.Count);
             }
-
-            LogFedAgain(logger, remembered, timeline, fed, missing);
         }
 
+        _timeline = timeline;
         await journal.RememberTimelineAsync(timeline);
+        return true;
     }
 
     private async Task<bool> TryAsync(Func<Task> step)
@@ -130,7 +127,8 @@ internal sealed partial class LedgerFeed(
         }
         catch (LedgerWentBackException exception)
         {
-            return await TryGoBackAsync(exception);
+            await GoBackAsync(exception);
+            return false;
         }
         catch (Exception exception) when (exception is JournalTakenOverException or JournalDamagedException)
         {
@@ -157,19 +155,17 @@ internal sealed partial class LedgerFeed(
         }
     }
 
-    /// <returns>False: not now, but another time.</returns>
-    private async Task<bool> TryGoBackAsync(LedgerWentBackException lost)
+    private async Task GoBackAsync(LedgerWentBackException lost)
     {
         if (lost.Forgotten)
         {
             try
             {
-                await database.WriteAsync(
-                    WriteLane.Ledger, t => LedgerStore.RegisterAgainAsync(t, journal.Id, silo.Name, standing.Epoch, clock.GetUtcNow()), CancellationToken.None);
+                await database.WriteAsync(WriteLane.Ledger, batches.RegisterAgainAsync, CancellationToken.None);
             }
             catch (Exception exception) when (Database.IsAway(exception))
             {
-                return false;
+                return;
             }
         }
 
@@ -177,8 +173,6 @@ internal sealed partial class LedgerFeed(
         {
             GoBack_NeedsLock(lost.ShippedThrough);
         }
-
-        return true;
     }
 
     /// <summary>Takes up again where the ledger stands; what it has lost is read from the journal's file.</summary>
@@ -244,9 +238,7 @@ internal sealed partial class LedgerFeed(
                 return await WriteAgainAsync([.. batch.Take(batch.Count / 2)]) + await WriteAgainAsync([.. batch.Skip(batch.Count / 2)]);
             }
 
-            // It was in quarantine before.
-            await database.WriteAsync(
-                WriteLane.Ledger, t => LedgerStore.QuarantineAsync(t, journal.Id, batch[0], exception.Message, clock.GetUtcNow()), CancellationToken.None);
+            await database.WriteAsync(WriteLane.Ledger, t => batches.QuarantineAsync(t, batch[0], exception.Message), CancellationToken.None);
             return 0;
         }
     }

@@ -33,7 +33,8 @@ internal sealed partial class LedgerWriter(
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(10);
 
     private readonly LedgerSweep _sweep = new(journal, database, options, clock, logger);
-    private LedgerFeed _feed = null!;
+    // None before the journal is registered; a grain may ask for a flush by then.
+    private volatile LedgerFeed? _feed;
     private long _epoch;
     private bool _isStarted;
 
@@ -52,10 +53,10 @@ internal sealed partial class LedgerWriter(
     {
         var target = journal.LastChargeSeq;
         var wait = RetryFirst;
-        while (_feed.Through < target)
+        while (!(_feed?.Through >= target))
         {
             // Never cancelled itself: a batch is whole or not there.
-            if (await _feed.TryShipAsync(target).WaitAsync(cancellationToken))
+            if (_feed is { } feed && await feed.TryShipAsync(target).WaitAsync(cancellationToken))
             {
                 wait = RetryFirst;
                 continue;
@@ -90,9 +91,10 @@ internal sealed partial class LedgerWriter(
         var (standing, missing) = await database.WriteAsync(
             WriteLane.Admin, t => LedgerStore.RegisterAsync(t, journal.Id, silo.Name, database.IsCluster, clock.GetUtcNow()), cancellationToken);
         _epoch = standing.Epoch;
-        var batch = new LedgerBatch(journal.Id, standing.Epoch, options, [.. participants], clock);
-        _feed = new LedgerFeed(journal, standing, batch, database, options, clock, silo, failure, logger);
-        Report(standing, missing);
+        var batches = new LedgerBatch(journal.Id, standing.Epoch, silo, options, [.. participants], clock);
+        var feed = new LedgerFeed(journal, standing.ShippedThrough, batches, database, options, failure, logger);
+        _feed = feed;
+        Report(feed, standing, missing);
 
         var left = journal.Resume(standing.ShippedThrough);
         await Task.WhenAll(left.Select(open => journal.SettleAsync(Unresolve(open))));
@@ -104,7 +106,7 @@ internal sealed partial class LedgerWriter(
 
         await FlushAsync(cancellationToken);
         _isStarted = true;
-        _feed.OnStarted();
+        feed.OnStarted();
         await base.StartAsync(cancellationToken);
     }
 
@@ -136,14 +138,9 @@ internal sealed partial class LedgerWriter(
         }
     }
 
-    private async Task CloseAsync(DbTransaction transaction)
-    {
-        await LedgerStore.CloseAsync(transaction, journal.Id, _epoch);
-        foreach (var participant in participants)
-        {
-            await participant.OnClosedAsync(transaction, journal.Id);
-        }
-    }
+    /// <summary>Says that the journal is open, and makes good what the ledger has lost of it. Not before the start.</summary>
+    /// <returns>False: not now, but another time.</returns>
+    public Task<bool> TryWatchAsync(CancellationToken cancellationToken) => _feed!.TryWatchAsync(cancellationToken);
 
     public override void Dispose()
     {
@@ -179,15 +176,17 @@ internal sealed partial class LedgerWriter(
         using var timer = new PeriodicTimer(WatchInterval);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
-            await WatchAsync(stoppingToken);
+            await TryWatchAsync(stoppingToken);
         }
     }
 
-    /// <summary>Says that the journal is open, and makes good what the ledger has lost of it.</summary>
-    public async Task WatchAsync(CancellationToken cancellationToken)
+    private async Task CloseAsync(DbTransaction transaction)
     {
-        await _feed.TryWatchAsync();
-        await _feed.FeedAgainWhenMovedAsync(cancellationToken);
+        await LedgerStore.CloseAsync(transaction, journal.Id, _epoch);
+        foreach (var participant in participants)
+        {
+            await participant.OnClosedAsync(transaction, journal.Id);
+        }
     }
 
     private Charge Unresolve(OpenIntent open) => Charging.Unresolve(
@@ -196,14 +195,14 @@ internal sealed partial class LedgerWriter(
     private static TokenUsage? KnownInput(Intent intent) =>
         intent.EstimatedInputTokens is { } input ? new() { UncachedInput = input, Source = UsageSource.Estimated } : null;
 
-    private void Report(JournalStanding standing, int missing)
+    private void Report(LedgerFeed feed, JournalStanding standing, int missing)
     {
         if (missing > 0)
         {
             LogMissing(logger, missing);
         }
 
-        _feed.ReportGap(standing.ShippedThrough);
+        feed.ReportGap(standing.ShippedThrough);
         if (journal.LastChargeSeq < standing.ShippedThrough)
         {
             LogJournalGap(logger, journal.LastChargeSeq, standing.ShippedThrough);

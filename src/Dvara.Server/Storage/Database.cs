@@ -58,7 +58,7 @@ internal abstract class Database : IAsyncDisposable
     /// Which server this is, and which of its histories: another one after a standby was promoted, a backup put back or the data moved.
     /// Null: a file, which has no such thing.
     /// </summary>
-    public virtual Task<string?> ReadTimelineAsync() => Task.FromResult<string?>(null);
+    public virtual Task<string?> ReadTimelineAsync(DbTransaction transaction) => Task.FromResult<string?>(null);
 
     /// <summary>
     /// Waits until no ledger batch is under way and keeps new ones out until the transaction ends: what it reads of the ledger then, and

@@ -17,8 +17,6 @@ internal sealed partial class DatabaseClockAnchor(Database database, DatabaseClo
 
     private bool _wasOff;
 
-    private bool IsOff => clock.Skew.Duration() > SkewMax;
-
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
         await AnchorAsync(cancellationToken);
@@ -26,9 +24,9 @@ internal sealed partial class DatabaseClockAnchor(Database database, DatabaseClo
     }
 
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-        Task.FromResult(!IsOff
-            ? HealthCheckResult.Healthy()
-            : HealthCheckResult.Unhealthy($"this machine's clock is {clock.Skew.TotalSeconds:F1} s off the database's"));
+        Task.FromResult(IsOff
+            ? HealthCheckResult.Unhealthy($"this machine's clock is {clock.Skew.TotalSeconds:F1} s off the database's")
+            : HealthCheckResult.Healthy());
 
     /// <summary>Asks the database for the time.</summary>
     public async Task AnchorAsync(CancellationToken cancellationToken)
@@ -43,14 +41,14 @@ internal sealed partial class DatabaseClockAnchor(Database database, DatabaseClo
             cancellationToken);
         if (TimeProvider.System.GetElapsedTime(askedAt, answeredAt) < WayMax)
         {
-            Take(now, askedAt, answeredAt);
+            SetAnchor(now, askedAt, answeredAt);
         }
     }
 
     /// <summary>As <see cref="DatabaseClock.SetAnchor"/>; the log tells once when the machine's clock goes off, and once when it is back.</summary>
-    public void Take(DateTimeOffset database, long askedAt, long answeredAt)
+    public void SetAnchor(DateTimeOffset now, long askedAt, long answeredAt)
     {
-        clock.SetAnchor(database, askedAt, answeredAt);
+        clock.SetAnchor(now, askedAt, answeredAt);
         if (IsOff == _wasOff)
         {
             return;
@@ -63,15 +61,17 @@ internal sealed partial class DatabaseClockAnchor(Database database, DatabaseClo
         }
         else
         {
-            LogBack(logger, clock.Skew.TotalSeconds);
+            LogRight(logger, clock.Skew.TotalSeconds);
         }
     }
+
+    private bool IsOff => clock.Skew.Duration() > SkewMax;
 
     protected override Task TickAsync(CancellationToken stoppingToken) => AnchorAsync(stoppingToken);
 
     [LoggerMessage(1, LogLevel.Warning, "This machine's clock is {Seconds:F1} s off the database's; the silo takes no traffic until it is right.")]
     private static partial void LogOff(ILogger logger, double seconds);
 
-    [LoggerMessage(2, LogLevel.Warning, "This machine's clock is right again, {Seconds:F1} s off the database's.")]
-    private static partial void LogBack(ILogger logger, double seconds);
+    [LoggerMessage(2, LogLevel.Information, "This machine's clock is right again, {Seconds:F1} s off the database's.")]
+    private static partial void LogRight(ILogger logger, double seconds);
 }

@@ -84,11 +84,8 @@ internal sealed class PostgresDatabase : Database
         void OnNotice(object sender, NpgsqlNoticeEventArgs told) => unconfirmed |= told.Notice.SqlState == PostgresErrorCodes.Warning;
     }
 
-    public override async Task<string?> ReadTimelineAsync()
-    {
-        await using var connection = await _pools.Ledger.OpenConnectionAsync();
-        return await connection.QuerySingleAsync<string>(ReadTimeline);
-    }
+    public override async Task<string?> ReadTimelineAsync(DbTransaction transaction) =>
+        await transaction.Connection!.QuerySingleAsync<string>(ReadTimeline, transaction: transaction);
 
     public override Task LockLedgerAsync(DbTransaction transaction) => transaction.Connection!.ExecuteAsync(LockLedger, transaction: transaction);
 

@@ -12,20 +12,25 @@ using Xunit;
 namespace Dvara.FunctionalTests.Cluster;
 
 /// <summary>A ledger whose server becomes another one, or begins another timeline.</summary>
-public sealed class TimelineTests
+public sealed class TimelineTests : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("dvara-timeline-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
     public async Task Ledger_OnANewTimeline_IsFedWhatTheJournalKeeps()
     {
         await using var postgres = await PostgresServer.StartAsync();
-        var folder = Directory.CreateTempSubdirectory("dvara-timeline-").FullName;
         string tenantId;
-        await using (var node = await StartAsync(postgres, folder))
+        JsonObject budget;
+        await using (var node = await StartAsync(postgres))
         {
             using var tenant = await TestTenant.CreateAsync(node);
             tenantId = tenant.Id;
+            budget = await node.Admin.MakeBudgetAsync(1000, new JsonObject { ["tenantId"] = tenantId });
             for (var call = 0; call < 3; call++)
             {
                 using var answer = await tenant.PostAsync("/v1/chat/completions", """{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}]}""");
@@ -33,7 +38,7 @@ public sealed class TimelineTests
             }
 
             await FlushAsync(node);
-            var before = await SummaryAsync(node, tenantId);
+            var before = await FiguresAsync(node, tenantId, budget);
             await WatchUntilAsync(node, "00000001");
 
             // What the standing of the journal says nothing of.
@@ -43,6 +48,7 @@ public sealed class TimelineTests
                     ALTER TABLE charges DISABLE TRIGGER ALL;
                     DELETE FROM charges;
                     DELETE FROM rollup_hours; DELETE FROM rollup_minutes;
+                    UPDATE leases SET settled_pico_usd = 0, requests = 0;
                     """);
             }
 
@@ -53,26 +59,24 @@ public sealed class TimelineTests
             await WatchUntilAsync(node, "00000002");
 
             Assert.Equal(3, (await DrillLoad.ReadLinesAsync(node.Admin, tenantId)).Count);
-            Assert.Equal(before, await SummaryAsync(node, tenantId));
+            Assert.Equal(before, await FiguresAsync(node, tenantId, budget));
         }
 
         // The process is another one and remembers; nothing is missing, and nothing is doubled.
         await postgres.StopAsync();
         await postgres.PromoteAsync();
-        await using (var node = await StartAsync(postgres, folder))
+        await using (var node = await StartAsync(postgres))
         {
             Assert.EndsWith("00000002", Timeline(node), StringComparison.Ordinal);
-            var before = await SummaryAsync(node, tenantId);
+            var before = await FiguresAsync(node, tenantId, budget);
             await WatchUntilAsync(node, "00000003");
 
             Assert.Equal(3, (await DrillLoad.ReadLinesAsync(node.Admin, tenantId)).Count);
-            Assert.Equal(before, await SummaryAsync(node, tenantId));
+            Assert.Equal(before, await FiguresAsync(node, tenantId, budget));
         }
-
-        Directory.Delete(folder, recursive: true);
     }
 
-    private static async Task<GatewayEnvironment> StartAsync(PostgresServer postgres, string folder)
+    private async Task<GatewayEnvironment> StartAsync(PostgresServer postgres)
     {
         await using (await ConnectAsync(postgres))
         {
@@ -83,7 +87,7 @@ public sealed class TimelineTests
                 {
                     ["DVARA_POSTGRES"] = postgres.ConnectionString, ["DVARA_MASTER_KEY"] = GatewayEnvironment.MasterKey, ["DVARA_ADVERTISED_IP"] = "127.0.0.1",
                 },
-                dataDirectory: folder);
+                dataDirectory: _folder);
         }
     }
 
@@ -94,7 +98,7 @@ public sealed class TimelineTests
         using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
         do
         {
-            await node.Services.GetRequiredService<LedgerWriter>().WatchAsync(patience.Token);
+            await node.Services.GetRequiredService<LedgerWriter>().TryWatchAsync(patience.Token);
             await poll.WaitForNextTickAsync(patience.Token);
         }
         while (Timeline(node)?.EndsWith(timeline, StringComparison.Ordinal) is not true);
@@ -108,8 +112,14 @@ public sealed class TimelineTests
         await node.Services.GetRequiredService<LedgerWriter>().FlushAsync(patience.Token);
     }
 
-    private static async Task<string> SummaryAsync(GatewayEnvironment node, string tenant) => (await node.Admin.GetFromJsonAsync<JsonNode>(
-        $"/v1/admin/costs/summary?tenantId={tenant}&from=2026-01-01T00:00:00Z&to=2040-01-01T00:00:00Z"))!.ToJsonString();
+    /// <summary>What the ledger's rollups say, and what the cap's leases do.</summary>
+    private static async Task<(string Summary, decimal Spent, long Requests)> FiguresAsync(GatewayEnvironment node, string tenant, JsonObject budget)
+    {
+        var summary = (await node.Admin.GetFromJsonAsync<JsonNode>(
+            $"/v1/admin/costs/summary?tenantId={tenant}&from=2026-01-01T00:00:00Z&to=2040-01-01T00:00:00Z"))!;
+        var usage = await node.Admin.UsageAsync(budget);
+        return (summary.ToJsonString(), (decimal)usage["spentUsd"]!, (long)usage["requestCount"]!);
+    }
 
     /// <summary>Once the server takes writes.</summary>
     private static async Task<NpgsqlConnection> ConnectAsync(PostgresServer postgres)

@@ -1,5 +1,6 @@
 using Dvara.Domain;
 using Dvara.Domain.Metering;
+using Dvara.Server.Hosting;
 using Dvara.Server.Metering;
 using Dvara.Server.Storage;
 using Microsoft.Extensions.Time.Testing;
@@ -25,7 +26,7 @@ internal static class LedgerSeed
             {
                 var (standing, _) = await LedgerStore.RegisterAsync(transaction, Journal, "seed", othersWrite: true, now);
                 var batch = new LedgerBatch(
-                    Journal, standing.Epoch, new JournalOptions { TagValuesMax = tagValuesMax }, [], new FakeTimeProvider(now));
+                    Journal, standing.Epoch, new SiloName("seed"), new JournalOptions { TagValuesMax = tagValuesMax }, [], new FakeTimeProvider(now));
                 foreach (var chunk in charges.Chunk(BatchSize))
                 {
                     await batch.WriteAsync(

@@ -60,7 +60,7 @@ public sealed class LedgerBatchTests : IAsyncLifetime
     public async Task Batch_OfAnEarlierEpoch_IsRefusedWhole()
     {
         await _folder.FeedAsync(Journal, Some(1));
-        var old = new LedgerBatch(Journal, epoch: 1, _folder.Options, [], _folder.Clock);
+        var old = new LedgerBatch(Journal, epoch: 1, MeteringFolder.Silo, _folder.Options, [], _folder.Clock);
         await _folder.FeedAsync(Journal, Some(1));
 
         foreach (var write in new Func<DbTransaction, Task>[]

@@ -15,6 +15,8 @@ namespace Dvara.UnitTests.Metering;
 /// <summary>A folder with a ledger and room for journals: the real engine on real files, without a node around it.</summary>
 internal sealed class MeteringFolder : IAsyncDisposable
 {
+    public static readonly SiloName Silo = new("test");
+
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("dvara-metering-");
@@ -37,7 +39,7 @@ internal sealed class MeteringFolder : IAsyncDisposable
         Journal.Open(path ?? JournalPath, Options, clock ?? Clock, Failures.Add, NullLogger<Journal>.Instance);
 
     public LedgerWriter Writer(Journal journal) => new(
-        journal, Database, Prices, [], Options, Clock, new ProcessFailure(NullLogger<ProcessFailure>.Instance), new SiloName("test"),
+        journal, Database, Prices, [], Options, Clock, new ProcessFailure(NullLogger<ProcessFailure>.Instance), Silo,
         NullLogger<LedgerWriter>.Instance);
 
     /// <summary>Puts charges into the ledger with the ledger writer's own batch, without a journal file before it.</summary>
@@ -48,7 +50,7 @@ internal sealed class MeteringFolder : IAsyncDisposable
             async transaction =>
             {
                 var (standing, _) = await LedgerStore.RegisterAsync(transaction, journal, "test", othersWrite: false, Clock.GetUtcNow());
-                return await new LedgerBatch(journal, standing.Epoch, Options, [], Clock).WriteAsync(transaction, batch, after: 0, CancellationToken.None);
+                return await new LedgerBatch(journal, standing.Epoch, Silo, Options, [], Clock).WriteAsync(transaction, batch, after: 0, CancellationToken.None);
             },
             CancellationToken.None);
     }
