@@ -114,7 +114,7 @@ public sealed record Cap
     /// True: a call that costs <paramref name="least"/> at least is larger than the whole limit, whatever is spent. A limit of 0 is no matter
     /// of size, and of an elastic cap no call needs more than what is left.
     /// </summary>
-    public bool IsOutgrownBy(Usd least) => Mode == CapMode.Strict && Limit > Usd.Zero && least > Limit;
+    public bool IsExceededBy(Usd least) => Mode == CapMode.Strict && Limit > Usd.Zero && least > Limit;
 
     public bool Matches(in CapScope scope) =>
         (TenantId is not { } tenant || tenant == scope.TenantId)

@@ -220,7 +220,7 @@ internal sealed class BudgetGate(
                 {
                     obstacle.OnRefused();
                     return HoldDecision.Refuse(
-                        refusal == HoldRefusal.Exhausted && obstacle.Cap.IsOutgrownBy(terms.Least) ? HoldRefusal.Outgrown : refusal!.Value, obstacle);
+                        refusal == HoldRefusal.Exhausted && obstacle.Cap.IsExceededBy(terms.Least) ? HoldRefusal.TooLarge : refusal!.Value, obstacle);
                 }
 
                 queue ??= obstacle;

@@ -54,9 +54,9 @@ internal static class CapEvents
         foreach (var standing in (await ReadAsync(transaction, [.. enabled.Keys])).OrderBy(standing => standing.Cap.Value))
         {
             var (known, period) = enabled[(standing.Cap, standing.Start)];
-            if (standing.Due(known, refused: false) is not (false, false) && await CapStore.LockAsync(transaction, known.Id) is { Enabled: true } cap)
+            if (standing.Due(known, isReached: false) is not (false, false) && await CapStore.LockAsync(transaction, known.Id) is { Enabled: true } cap)
             {
-                await TellAsync(transaction, cap, period, refused: false, now);
+                await TellAsync(transaction, cap, period, isReached: false, now);
             }
         }
     }
@@ -65,12 +65,12 @@ internal static class CapEvents
     /// <param name="transaction">The one that charged, or refused.</param>
     /// <param name="cap">The cap in force, locked by the transaction: its limit decides, and an arm rises only behind it.</param>
     /// <param name="period">Its period.</param>
-    /// <param name="refused">True: a call was refused for good that would have fit if nothing had been spent, so the limit counts as reached.</param>
+    /// <param name="isReached">True: a call was refused for good that would have fit if nothing had been spent, so the limit counts as reached.</param>
     /// <param name="now">Now.</param>
-    public static async Task TellAsync(DbTransaction transaction, Cap cap, TimeWindow period, bool refused, DateTimeOffset now)
+    public static async Task TellAsync(DbTransaction transaction, Cap cap, TimeWindow period, bool isReached, DateTimeOffset now)
     {
         var standing = (await ReadAsync(transaction, [(cap.Id, period.From)]))[0];
-        var (soft, hard) = standing.Due(cap, refused);
+        var (soft, hard) = standing.Due(cap, isReached);
         if (!soft && !hard)
         {
             return;
@@ -152,9 +152,9 @@ internal static class CapEvents
         public Usd Spent => Baseline + Settled;
 
         /// <summary>The hard one brings the soft one along.</summary>
-        public (bool Soft, bool Hard) Due(Cap cap, bool refused)
+        public (bool Soft, bool Hard) Due(Cap cap, bool isReached)
         {
-            var isHard = refused || Spent >= cap.Limit;
+            var isHard = isReached || Spent >= cap.Limit;
             return (SoftTold == 0 && cap.SoftThreshold is { } soft && (isHard || Spent >= soft), HardTold == 0 && isHard);
         }
     }

@@ -92,7 +92,7 @@ internal sealed class CapWrites(Database database, TimeProvider clock)
                 if (cap.Enabled && cap.Limit > Usd.Zero)
                 {
                     // What it counts already may have reached a threshold.
-                    await CapEvents.TellAsync(transaction, cap, period, refused: false, now);
+                    await CapEvents.TellAsync(transaction, cap, period, isReached: false, now);
                 }
 
                 await SealAsync(transaction, cap, created(cap));

@@ -34,7 +34,7 @@ internal enum HoldRefusal
     Exhausted,
 
     /// <summary>It alone may cost more than the cap's whole limit.</summary>
-    Outgrown,
+    TooLarge,
 
     /// <summary>It would fit if running calls had ended; they did not in time.</summary>
     Held,

@@ -46,8 +46,8 @@ internal sealed class Lending(Database database, TimeProvider clock)
         {
             if (caps[refused.Key.Cap] is { Enabled: true } cap)
             {
-                // A call that is larger than the limit says nothing about the spend: told of it, nobody would hear when the limit is near.
-                var isReached = refused.Any(question => !cap.IsOutgrownBy(question.Ask.Least));
+                // The event is sent once; spent on this call, it would be missing when the limit really is near.
+                var isReached = refused.Any(question => !cap.IsExceededBy(question.Ask.Least));
                 await CapEvents.TellAsync(transaction, cap, refused.Key.Period, isReached, now);
             }
         }

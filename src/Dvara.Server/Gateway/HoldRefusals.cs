@@ -32,7 +32,7 @@ internal sealed class HoldRefusals(BudgetOptions options)
         {
             HoldRefusal.Held => $"{what} is held by calls in flight; try again in a moment.",
             // Said of the platform's, it would tell of its amount.
-            HoldRefusal.Outgrown when !isPlatform => $"{what} never covers this call, which alone may cost more than the whole limit. Ask for less output, or send less.",
+            HoldRefusal.TooLarge when !isPlatform => $"{what} never covers this call, which alone may cost more than the whole limit. Ask for less output, or send less.",
             _ => $"{what} does not cover this call; it is renewed at {lease.ResetsAt}.",
         } + (isPlatform ? "" : StandingOf(lease.Known));
         return new(options.RefusalStatus, Type, "BUDGET_CAP_HARD", message)

@@ -118,8 +118,8 @@ public sealed class CapBookTests
     [InlineData(100, 101, CapMode.Elastic, false)]
     [InlineData(0, 0, CapMode.Strict, false)]
     [InlineData(0, 1, CapMode.Strict, false)]
-    public void Outgrown_IsALimitThatNoSpendMakesTooSmall(long limit, long least, CapMode mode, bool isOutgrown) =>
-        Assert.Equal(isOutgrown, (SomeCaps.Of() with { Limit = Usd.FromPico(limit), Mode = mode }).IsOutgrownBy(Usd.FromPico(least)));
+    public void Limit_IsExceededByACallThatIsLargerThanAllOfIt(long limit, long least, CapMode mode, bool isExceeded) =>
+        Assert.Equal(isExceeded, (SomeCaps.Of() with { Limit = Usd.FromPico(limit), Mode = mode }).IsExceededBy(Usd.FromPico(least)));
 
     [Fact]
     public void SoftThreshold_WithoutAPercentage_IsNone() => Assert.Null((SomeCaps.Of() with { SoftPct = null }).SoftThreshold);
