@@ -21,15 +21,11 @@ public sealed class CapBook
         _byTenant = _byId.Values.Where(cap => cap.TenantId is not null)
             .GroupBy(cap => cap.TenantId!.Value)
             .ToFrozenDictionary(group => group.Key, group => group.OrderBy(cap => cap.Id.Value).ToArray());
-        NamesKeys = _byId.Values.Any(cap => cap.KeyLine is not null);
     }
 
     public long Generation { get; }
 
     public bool IsEmpty => _byId.Count == 0;
-
-    /// <summary>False: no cap asks which key was used.</summary>
-    public bool NamesKeys { get; }
 
     public Cap? Find(CapId id) => _byId.GetValueOrDefault(id);
 

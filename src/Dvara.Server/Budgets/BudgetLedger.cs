@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Data.Common;
 using Dvara.Domain;
 using Dvara.Domain.Budgets;
@@ -14,9 +13,10 @@ namespace Dvara.Server.Budgets;
 /// </summary>
 internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILedgerParticipant
 {
+    private readonly KeyLines _lines = new();
+
     // Of the last batch that found the silo's own book out of date.
     private CapBook _read = CapBook.Empty;
-    private readonly KeyLines _lines = new();
 
     public async Task OnInsertedAsync(
         DbTransaction transaction, JournalId journal, IReadOnlyList<InsertedCharge> inserted, CancellationToken cancellationToken)
@@ -27,7 +27,7 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
             return;
         }
 
-        var tally = new Tally(book, await LinesAsync(transaction, book, inserted));
+        var tally = new Tally(book, await _lines.FindAsync(transaction, inserted.Select(charge => charge.Charge.Intent.ApiKeyId)));
         foreach (var charge in inserted)
         {
             if (charge.Charge.Revision == 0)
@@ -81,13 +81,8 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
         return _read;
     }
 
-    private async Task<IReadOnlyDictionary<ApiKeyId, KeyLineId>> LinesAsync(DbTransaction transaction, CapBook book, IReadOnlyList<InsertedCharge> inserted) =>
-        book.NamesKeys
-            ? await _lines.FindAsync(transaction, inserted.Select(charge => charge.Charge.Intent.ApiKeyId))
-            : FrozenDictionary<ApiKeyId, KeyLineId>.Empty;
-
     /// <param name="book">The caps in force.</param>
-    /// <param name="lines">The lines of the batch's keys, where a cap asks.</param>
+    /// <param name="lines">The lines of the batch's keys.</param>
     private sealed class Tally(CapBook book, IReadOnlyDictionary<ApiKeyId, KeyLineId> lines)
     {
         private readonly List<Cap> _matching = [];
@@ -115,10 +110,8 @@ internal sealed class BudgetLedger(CapBookState caps, TimeProvider clock) : ILed
             var charge = inserted.Charge;
             var intent = charge.Intent;
             var at = intent.AttemptId.IntentTime;
-            // A database that was restored may not have the key any more: then it is a line of its own.
-            var line = lines.TryGetValue(intent.ApiKeyId, out var known) ? known : KeyLineId.Of(intent.ApiKeyId);
             _matching.Clear();
-            book.Match(new(intent.TenantId, line, intent.Provider, intent.Model, intent.Tags), _matching);
+            book.Match(new(intent.TenantId, lines[intent.ApiKeyId], intent.Provider, intent.Model, intent.Tags), _matching);
             foreach (var cap in _matching)
             {
                 var period = PeriodOf(cap, at);

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Data.Common;
 using Dapper;
 using Dvara.Domain;
@@ -6,53 +5,43 @@ using Npgsql;
 
 namespace Dvara.Server.Budgets;
 
-/// <summary>Which line a key is of. That never changes, so what was read once is kept.</summary>
+/// <summary>
+/// Which line a key is of. That never changes, so what was read once is kept. For one caller at a time: the ledger's feed has its batches
+/// one after the other.
+/// </summary>
 internal sealed class KeyLines
 {
-    /// <summary>More keys than this are read again now and then; about 100 bytes each.</summary>
+    /// <summary>Beyond so many keys they are read anew; about 100 bytes each.</summary>
     private const int KnownMax = 50_000;
 
     private const string Columns = "SELECT id, coalesce(line_id, id) AS line FROM api_keys";
 
     private const string FindSql = Columns + " WHERE id = @key";
 
+    // PostgreSQL's: SQLite has neither arrays nor round trips to save.
     private const string FindAllSql = Columns + " WHERE id = ANY(@keys)";
 
-    private readonly ConcurrentDictionary<ApiKeyId, KeyLineId> _known = new();
+    private readonly Dictionary<ApiKeyId, KeyLineId> _known = [];
 
-    /// <summary>The lines of <paramref name="keys"/>; without those that the database does not have.</summary>
+    /// <summary>The line of each of <paramref name="keys"/>. A database that was restored may not have a key any more: that is a line of its own.</summary>
     public async Task<IReadOnlyDictionary<ApiKeyId, KeyLineId>> FindAsync(DbTransaction transaction, IEnumerable<ApiKeyId> keys)
     {
-        var found = new Dictionary<ApiKeyId, KeyLineId>();
-        var unknown = new List<ApiKeyId>();
-        foreach (var key in keys.Distinct())
-        {
-            if (_known.TryGetValue(key, out var line))
-            {
-                found.Add(key, line);
-            }
-            else
-            {
-                unknown.Add(key);
-            }
-        }
-
-        if (unknown.Count == 0)
-        {
-            return found;
-        }
-
-        if (_known.Count + unknown.Count > KnownMax)
+        if (_known.Count > KnownMax)
         {
             _known.Clear();
         }
 
-        foreach (var (key, line) in await ReadAsync(transaction, unknown))
+        var asked = keys.ToHashSet();
+        List<ApiKeyId> unknown = [.. asked.Where(key => !_known.ContainsKey(key))];
+        if (unknown.Count > 0)
         {
-            found[key] = _known[key] = line;
+            foreach (var (key, line) in await ReadAsync(transaction, unknown))
+            {
+                _known[key] = line;
+            }
         }
 
-        return found;
+        return asked.ToDictionary(key => key, key => _known.GetValueOrDefault(key, KeyLineId.Of(key)));
     }
 
     private static async Task<IReadOnlyList<(ApiKeyId Key, KeyLineId Line)>> ReadAsync(DbTransaction transaction, List<ApiKeyId> keys)

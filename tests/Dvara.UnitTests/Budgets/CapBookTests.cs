@@ -106,12 +106,6 @@ public sealed class CapBookTests
         Assert.Equal(caps[..3].Select(cap => cap.Id).ToHashSet(), new CapBook(1, caps).Covering(Tenants[0], Lines[0]).Select(cap => cap.Id).ToHashSet());
     }
 
-    [Fact]
-    public void NamesKeys_WhereOneCapDoes() =>
-        Assert.Equal(
-            (false, true),
-            (new CapBook(1, [SomeCaps.Of(Tenants[0])]).NamesKeys, new CapBook(1, [SomeCaps.Of(), SomeCaps.Of(Tenants[0], Lines[0])]).NamesKeys));
-
     [Theory]
     [InlineData(100, 100, CapMode.Strict, false)]
     [InlineData(100, 101, CapMode.Strict, true)]
