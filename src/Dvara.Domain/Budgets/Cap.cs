@@ -43,6 +43,11 @@ public enum CapProvenance
 /// <summary>A tag that a charge must carry. Keys match case-insensitively, values exactly.</summary>
 public readonly record struct CapTag(string Key, string Value);
 
+/// <summary>The key of a cap: its line is what matches, so whoever rotates a key takes its limits along.</summary>
+/// <param name="Named">By which key of the line the admin named it.</param>
+/// <param name="Line">All that it was rotated from and is rotated to.</param>
+public readonly record struct CapKey(ApiKeyId Named, KeyLineId Line);
+
 /// <summary>
 /// A limit per period on a scope: everything that the scope names must match, and what it leaves open matches all. Without any part it is
 /// the whole fleet's. Scope, period and zone never change; everything else may, without touching what has been spent.
@@ -60,11 +65,8 @@ public sealed record Cap
 
     public TenantId? TenantId { get; init; }
 
-    /// <summary>Comes with its tenant. The key by which the admin named <see cref="KeyLine"/>.</summary>
-    public ApiKeyId? ApiKeyId { get; init; }
-
-    /// <summary>The line of <see cref="ApiKeyId"/>, which is what matches: whoever rotates a key takes its limits along.</summary>
-    public KeyLineId? KeyLine { get; init; }
+    /// <summary>Comes with its tenant.</summary>
+    public CapKey? Key { get; init; }
 
     public CapTag? Tag { get; init; }
 
@@ -118,7 +120,7 @@ public sealed record Cap
 
     public bool Matches(in CapScope scope) =>
         (TenantId is not { } tenant || tenant == scope.TenantId)
-        && (KeyLine is not { } line || line == scope.KeyLine)
+        && (Key is not { } key || key.Line == scope.KeyLine)
         && (Model is not { } model || IsModel(model, scope.Model) || IsModelOf(scope.Provider, model, scope.Model))
         && (Tag is not { } tag || IsTagged(tag, scope.Tags));
 

@@ -41,7 +41,7 @@ public sealed class CapBook
 
     /// <summary>Caps in force that calls of a key of <paramref name="line"/> can fall under, whatever their model and tags.</summary>
     public IReadOnlyList<Cap> Covering(TenantId tenant, KeyLineId line) =>
-        [.. _ofNobody.Concat(_byTenant.GetValueOrDefault(tenant) ?? []).Where(cap => cap.Enabled && (cap.KeyLine is null || cap.KeyLine == line))];
+        [.. _ofNobody.Concat(_byTenant.GetValueOrDefault(tenant) ?? []).Where(cap => cap.Enabled && (cap.Key is not { } key || key.Line == line))];
 
     private static void Add(Cap[] caps, in CapScope scope, List<Cap> matching)
     {

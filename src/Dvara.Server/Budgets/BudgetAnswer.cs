@@ -29,7 +29,7 @@ internal sealed record BudgetAnswer(
     public static BudgetAnswer Of(Cap cap) => new(
         cap.Id,
         cap.TenantId,
-        cap.ApiKeyId,
+        cap.Key?.Named,
         cap.Tag,
         cap.Model,
         cap.Name,

@@ -16,7 +16,7 @@ internal static class BudgetAudit
         budgetId = cap.Id,
         cap.Name,
         cap.TenantId,
-        cap.ApiKeyId,
+        apiKeyId = cap.Key?.Named,
         cap.Tag,
         cap.Model,
         period = cap.Period.ContractName(),

@@ -8,7 +8,7 @@ namespace Dvara.Server.Budgets;
 /// <summary>Which budgets a list shows. Everything given must match; what is null does not narrow it.</summary>
 /// <param name="VisibleTo">The one tenant whose budgets the caller may see; not even those of no tenant.</param>
 /// <param name="TenantId">Only of this tenant.</param>
-/// <param name="ApiKeyId">Only of this key.</param>
+/// <param name="ApiKeyId">Only of this key's line.</param>
 /// <param name="Name">The whole name.</param>
 /// <param name="Enabled">Only those that are, or are not.</param>
 /// <param name="Period">Only of this period.</param>

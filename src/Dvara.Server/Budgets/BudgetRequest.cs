@@ -114,7 +114,8 @@ internal sealed partial record BudgetRequest : AdminRequest
             {
                 Id = new CapId(Uuid7.At(at)),
                 TenantId = caller.TenantId ?? TenantId,
-                ApiKeyId = ApiKeyId,
+                // Which line it is of is looked up where the cap is made.
+                Key = ApiKeyId is { } key ? new CapKey(key, KeyLineId.Of(key)) : null,
                 Tag = ReadTag(errors),
                 Model = ReadModel(errors),
                 Name = "",
@@ -134,7 +135,7 @@ internal sealed partial record BudgetRequest : AdminRequest
     {
         var errors = new List<FieldError>();
         CheckFixed("tenantId", TenantId, before.TenantId, errors);
-        CheckFixed("apiKeyId", ApiKeyId, before.ApiKeyId, errors);
+        CheckFixed("apiKeyId", ApiKeyId, before.Key?.Named, errors);
         CheckFixed("tag", () => ReadTag(errors), before.Tag, errors);
         CheckFixed("model", Model, before.Model, errors);
         CheckFixed("period", () => ReadPeriod(errors), before.Period, errors);

@@ -64,8 +64,8 @@ internal static class CapBaseline
     private static async Task<(Int128 PicoUsd, Int128 Requests)> SumHoursAsync(DbTransaction transaction, Cap cap, long fromMs, long toMs)
     {
         var row = await transaction.Connection!.QuerySingleAsync<Row>(
-            cap.TenantId is null ? Hours : cap.KeyLine is null ? HoursOfTenant : HoursOfKeyLine,
-            new { fromMs, toMs, tenantId = cap.TenantId, keyLine = cap.KeyLine },
+            cap.TenantId is null ? Hours : cap.Key is null ? HoursOfTenant : HoursOfKeyLine,
+            new { fromMs, toMs, tenantId = cap.TenantId, keyLine = cap.Key?.Line },
             transaction);
         return (row.PicoUsd, row.Requests);
     }

@@ -13,10 +13,11 @@ internal static class CapStore
     /// <summary>The topic of <c>ChangeFeed</c> on which every change of a cap is announced; the subject is its id.</summary>
     public const string ChangeTopic = "caps";
 
-    private const string Columns = """
-        SELECT id, tenant_id AS tenantId, api_key_id AS apiKeyId,
-            coalesce((SELECT k.line_id FROM api_keys k WHERE k.id = caps.api_key_id), api_key_id) AS keyLine, tag_key AS tagKey, tag_value AS tagValue, model, name, period,
-            time_zone AS timeZone, limit_pico_usd AS limitUsd, soft_limit_pct AS softPct, enabled, mode, on_shortfall AS onShortfall,
+    private const string KeyLine = "coalesce((SELECT k.line_id FROM api_keys k WHERE k.id = caps.api_key_id), api_key_id)";
+
+    private const string Columns = $"""
+        SELECT id, tenant_id AS tenantId, api_key_id AS apiKeyId, {KeyLine} AS keyLine, tag_key AS tagKey, tag_value AS tagValue, model, name,
+            period, time_zone AS timeZone, limit_pico_usd AS limitUsd, soft_limit_pct AS softPct, enabled, mode, on_shortfall AS onShortfall,
             assumed_max_output_tokens AS assumedMaxOutputTokens, hold_wait_ms AS holdWaitMs, provenance, created_at_ms AS createdAt,
             updated_at_ms AS updatedAt
         FROM caps
@@ -26,10 +27,11 @@ internal static class CapStore
 
     private const string FindSql = Columns + " WHERE id = @id AND deleted_at_ms IS NULL";
 
-    private const string ListSql = Columns + """
+    private const string ListSql = Columns + $"""
          WHERE deleted_at_ms IS NULL AND (@visibleTo IS NULL OR tenant_id = @visibleTo) AND (@tenantId IS NULL OR tenant_id = @tenantId)
-            AND (@apiKeyId IS NULL OR api_key_id = @apiKeyId) AND (@name IS NULL OR name = @name) AND (@enabled IS NULL OR enabled = @enabled)
-            AND (@period IS NULL OR period = @period) AND (@before IS NULL OR id < @before)
+            AND (@apiKeyId IS NULL OR {KeyLine} = coalesce((SELECT k.line_id FROM api_keys k WHERE k.id = @apiKeyId), @apiKeyId))
+            AND (@name IS NULL OR name = @name) AND (@enabled IS NULL OR enabled = @enabled) AND (@period IS NULL OR period = @period)
+            AND (@before IS NULL OR id < @before)
         ORDER BY id DESC LIMIT @limit
         """;
 
@@ -121,8 +123,7 @@ internal static class CapStore
         {
             Id = Id,
             TenantId = TenantId,
-            ApiKeyId = ApiKeyId,
-            KeyLine = KeyLine,
+            Key = ApiKeyId is { } named ? new CapKey(named, KeyLine!.Value) : null,
             Tag = TagKey is null ? null : new CapTag(TagKey, TagValue!),
             Model = Model,
             Name = Name,

@@ -156,20 +156,20 @@ internal sealed class CapWrites(Database database, TimeProvider clock)
     private static async Task<(Cap? Cap, ApiError? Error)> ScopeAsync(DbTransaction transaction, Cap asked)
     {
         var connection = transaction.Connection!;
-        var key = asked.ApiKeyId is { } apiKeyId
+        var key = asked.Key is { Named: var apiKeyId }
             ? await connection.QuerySingleOrDefaultAsync<(TenantId Tenant, KeyLineId Line)?>(FindKeySql, new { apiKeyId }, transaction)
             : null;
         if ((asked.TenantId ?? key?.Tenant) is not { } tenantId)
         {
-            return asked.ApiKeyId is null ? (asked, null) : (null, BudgetRefusals.NoSuchKey());
+            return asked.Key is null ? (asked, null) : (null, BudgetRefusals.NoSuchKey());
         }
 
         var status = await connection.QuerySingleOrDefaultAsync<string>(StatusOfTenantSql, new { tenantId }, transaction);
         ApiError? refusal = status is null ? ApiError.Validation([BudgetRefusals.NoSuchTenant])
             : status == TenantStatus.Closed.ContractName() ? BudgetRefusals.TenantClosed()
-            : asked.ApiKeyId is not null && key?.Tenant != tenantId ? BudgetRefusals.NoSuchKey()
+            : asked.Key is not null && key?.Tenant != tenantId ? BudgetRefusals.NoSuchKey()
             : null;
-        return (asked with { TenantId = tenantId, KeyLine = key?.Line }, refusal);
+        return (asked with { TenantId = tenantId, Key = key is { } found ? asked.Key!.Value with { Line = found.Line } : null }, refusal);
     }
 
     /// <summary>
@@ -233,7 +233,7 @@ internal sealed class CapWrites(Database database, TimeProvider clock)
     {
         id = cap.Id,
         tenantId = cap.TenantId,
-        apiKeyId = cap.ApiKeyId,
+        apiKeyId = cap.Key?.Named,
         tagKey = cap.Tag?.Key,
         tagValue = cap.Tag?.Value,
         model = cap.Model,

@@ -312,6 +312,7 @@ public sealed class BudgetRoutesTests : IAsyncLifetime
         await _node.MakeAsync(new { name = "fleet" });
         await _node.MakeAsync(new { name = "tenant", tenantId = _node.Tenant.Id, period = "DAILY" });
         await _node.MakeAsync(new { name = "key", apiKeyId = _node.Tenant.KeyId, enabled = false });
+        var (_, successor) = await _node.Tenant.RotateAsync();
 
         (string Query, string Names)[] table =
         [
@@ -319,6 +320,8 @@ public sealed class BudgetRoutesTests : IAsyncLifetime
             ($"tenantId={_node.Tenant.Id}", "key,tenant"),
             ($"tenant_id={_node.Tenant.Id}&enabled=true", "tenant"),
             ($"apiKeyId={_node.Tenant.KeyId}", "key"),
+            ($"apiKeyId={successor}", "key"),
+            ($"apiKeyId={Guid.CreateVersion7()}", ""),
             ("enabled=false", "key"),
             ("enabled=true", "fleet,tenant"),
             ("period=day", "tenant"),

@@ -33,7 +33,7 @@ public sealed class CapBookTests
         {
             var expected = caps.Where(cap =>
                 (cap.TenantId is null || cap.TenantId == scope.TenantId)
-                && (cap.KeyLine is null || cap.KeyLine == scope.KeyLine)
+                && (cap.Key is null || cap.Key.Value.Line == scope.KeyLine)
                 && (cap.Tag is not { } wanted || scope.Tags.Any(tag =>
                     tag.Key.Equals(wanted.Key, StringComparison.OrdinalIgnoreCase) && tag.Value == wanted.Value))
                 && (cap.Model is null || new[] { scope.Model, $"{scope.Provider}/{scope.Model}" }.Any(name => cap.Model == name

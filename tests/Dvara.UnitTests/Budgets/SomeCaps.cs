@@ -13,8 +13,7 @@ internal static class SomeCaps
         Id = new(Guid.NewGuid()),
         TenantId = tenant,
         // By which key of the line it is named matters to nobody.
-        ApiKeyId = line is null ? null : new ApiKeyId(Guid.NewGuid()),
-        KeyLine = line,
+        Key = line is { } known ? new CapKey(new(Guid.NewGuid()), known) : null,
         Tag = tag,
         Model = model,
         Name = "cap",
