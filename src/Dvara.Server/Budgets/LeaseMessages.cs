@@ -79,7 +79,7 @@ internal sealed record LeaseAnswer
     [Id(5)]
     public required long ShippedThrough { get; init; }
 
-    /// <summary>Charged in the whole period.</summary>
+    /// <summary>Charged or exposed in the whole period.</summary>
     [Id(6)]
     public required long Spent { get; init; }
 
@@ -103,7 +103,8 @@ internal sealed record LeaseAnswer
     [Id(11)]
     public long PeriodExposure { get; init; }
 
-    public CapFigures Figures => new(Usd.FromPico(Limit), Usd.FromPico(Spent), Usd.FromPico(PeriodHeld), Usd.FromPico(PeriodExposure));
+    /// <summary>A silo of the version before tells no exposure apart: there it is among what is spent.</summary>
+    public CapFigures Figures => new(Usd.FromPico(Limit), Usd.FromPico(Spent - PeriodExposure), Usd.FromPico(PeriodHeld), Usd.FromPico(PeriodExposure));
 
     public LeaseState State => new(Usd.FromPico(Granted), Number, Usd.FromPico(Settled), Usd.FromPico(Exposed), ShippedThrough);
 

@@ -66,7 +66,7 @@ internal sealed class Lending(Database database, TimeProvider clock)
             Settled = state.Settled.ToRowPicoUsd(),
             Exposed = state.Exposed.ToRowPicoUsd(),
             ShippedThrough = state.ShippedThrough,
-            Spent = Row(figures.Spent),
+            Spent = Row(figures.Spent + figures.Exposure),
             Limit = cap.Limit.ToRowPicoUsd(),
             IsCovered = isCovered,
             PeriodHeld = Row(figures.Held),
