@@ -48,10 +48,6 @@ internal static class LeaseStore
 
     private const string LockPeriodSql = "SELECT baseline_pico_usd FROM cap_periods WHERE cap_id = @cap AND start_ms = @start";
 
-    private const string InsertPeriodSql = """
-        INSERT INTO cap_periods (cap_id, start_ms, end_ms) VALUES (@cap, @start, @end) ON CONFLICT (cap_id, start_ms) DO NOTHING
-        """;
-
     private const string ReadLeasesSql = $"""
         SELECT j.shipped_through AS shippedThrough, l.journal_id AS journal, l.granted_pico_usd AS granted, l.asked AS number, l.settled_pico_usd AS settled,
             {Exposed} AS exposed
@@ -66,7 +62,8 @@ internal static class LeaseStore
 
     private const string NoteShortSql = "UPDATE cap_periods SET short_ms = @now WHERE cap_id = @cap AND start_ms = @start";
 
-    // No period is longer than 32 days: what began before is over, and the index leaves it out.
+    // No period is longer than 32 days: what began before is over, and the index leaves it out. Where held is summed, l is meant to hide the
+    // journal's own lease: there it is each of the period's.
     private const string ReadOwnSql = $"""
         SELECT l.cap_id AS cap, l.start_ms AS start, p.end_ms AS "end", p.short_ms AS shortAt, j.shipped_through AS shippedThrough,
             l.granted_pico_usd AS granted, l.asked AS number, l.settled_pico_usd AS settled,
@@ -121,7 +118,7 @@ internal static class LeaseStore
             return baseline;
         }
 
-        await transaction.Connection!.ExecuteAsync(InsertPeriodSql, new { cap, start, end }, transaction);
+        await Periods.RunAsync(transaction, [[cap.Value, Ms(start), Ms(end)]]);
         return (await TryAsync())!.Value;
 
         Task<Usd?> TryAsync() => transaction.Connection!.QuerySingleOrDefaultAsync<Usd?>(
@@ -251,7 +248,7 @@ internal static class LeaseStore
 
         public Usd Spent => Settled + Exposed;
 
-        public Usd Committed => Granted > Spent ? Granted : Spent;
+        public Usd Committed => Spent + HeldOf(Granted);
 
         public Usd HeldOf(Usd granted) => granted > Spent ? granted - Spent : Usd.Zero;
 
