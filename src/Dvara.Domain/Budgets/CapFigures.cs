@@ -5,13 +5,8 @@ namespace Dvara.Domain.Budgets;
 /// <param name="Spent">Charged.</param>
 /// <param name="Held">Granted, and neither charged nor exposed.</param>
 /// <param name="Exposure">Holds of attempts that may still be billed.</param>
-public sealed record CapFigures(Usd Limit, Usd Spent, Usd Held, Usd Exposure)
+public readonly record struct CapFigures(Usd Limit, Usd Spent, Usd Held, Usd Exposure)
 {
     /// <summary>What is neither spent nor set aside; never negative.</summary>
     public Usd Remaining => Limit - Spent - Held - Exposure is var left && left > Usd.Zero ? left : Usd.Zero;
-
-    // Every answer carries both, and they change with the next look at the database.
-    public string RemainingText => field ??= Remaining.ToString();
-
-    public string LimitText => field ??= Limit.ToString();
 }

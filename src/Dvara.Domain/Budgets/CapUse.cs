@@ -68,20 +68,12 @@ public sealed record CapUse
     {
     }
 
-    public required Usd Spent { get; init; }
-
-    /// <summary>Granted and neither settled nor exposed.</summary>
-    public required Usd Held { get; init; }
-
-    public required Usd Exposure { get; init; }
+    public required CapFigures Figures { get; init; }
 
     public required Overrun Overrun { get; init; }
 
     /// <summary>By so much the limit can still be exceeded at most: zero for a strict cap.</summary>
     public required Usd OverrunBound { get; init; }
-
-    /// <summary>Never negative.</summary>
-    public required Usd Remaining { get; init; }
 
     public required CapState State { get; init; }
 
@@ -92,14 +84,11 @@ public sealed record CapUse
     public static CapUse Of(Cap cap, PeriodUse period, IReadOnlyCollection<LeaseUse> leases)
     {
         var spent = period.Baseline + Sum(leases, lease => lease.Settled);
-        var exposure = Sum(leases, lease => lease.Exposed);
         // A lease that was billed above its grant holds nothing; it takes nothing away from the others' holds.
         var held = Sum(leases, lease => NotNegative(lease.Granted - lease.Settled - lease.Exposed));
         return new()
         {
-            Spent = spent,
-            Held = held,
-            Exposure = exposure,
+            Figures = new(cap.Limit, spent, held, Sum(leases, lease => lease.Exposed)),
             Overrun = Overrun.Explain(
                 spent,
                 cap.Limit,
@@ -107,7 +96,6 @@ public sealed record CapUse
                 Sum(leases, lease => lease.Late + lease.AfterWriteOff),
                 Sum(leases, lease => lease.Corrected)),
             OverrunBound = Sum(leases, lease => lease.Beyond),
-            Remaining = new CapFigures(cap.Limit, spent, held, exposure).Remaining,
             State = period.HardTold || spent >= cap.Limit ? CapState.Hard
                 : period.SoftTold || spent >= cap.SoftThreshold ? CapState.Soft
                 : CapState.Ok,

@@ -65,15 +65,15 @@ internal sealed record UsageAnswer(
     Int128 BlockedCount)
 {
     public static UsageAnswer Of(Cap cap, CapUse use, TimeWindow period) => new(
-        cap.Limit,
-        use.Spent,
-        use.Held,
-        use.Exposure,
+        use.Figures.Limit,
+        use.Figures.Spent,
+        use.Figures.Held,
+        use.Figures.Exposure,
         use.Overrun.Total,
         new(use.Overrun.AboveBound, use.Overrun.Late, use.Overrun.Corrected, use.Overrun.LimitLowered),
         use.OverrunBound,
-        use.Remaining,
-        CapUse.PercentOf(use.Spent, cap.Limit),
+        use.Figures.Remaining,
+        CapUse.PercentOf(use.Figures.Spent, cap.Limit),
         use.State.ContractName(),
         period.From,
         period.To,

@@ -20,7 +20,7 @@ internal sealed class CapLease(Cap cap, TimeWindow period)
     private long _refused;
     private int _queued;
     private long _lastHeld = Ticks.Now;
-    private volatile CapFigures _figures = new(cap.Limit, Usd.Zero, Usd.Zero, Usd.Zero);
+    private volatile KnownFigures _known = new(new(cap.Limit, Usd.Zero, Usd.Zero, Usd.Zero));
 
     /// <summary>The newest version of the cap that this silo knows. Written by the feed.</summary>
     public Cap Cap
@@ -58,10 +58,10 @@ internal sealed class CapLease(Cap cap, TimeWindow period)
     public void LeaveQueue() => Interlocked.Decrement(ref _queued);
 
     /// <summary>How the period stood when the database was last asked: for headers and messages, not for decisions.</summary>
-    public CapFigures Known
+    public KnownFigures Known
     {
-        get => _figures;
-        set => _figures = value;
+        get => _known;
+        set => _known = value;
     }
 
     /// <summary>Ends when something has been given back since it was read.</summary>

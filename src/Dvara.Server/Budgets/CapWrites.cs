@@ -209,7 +209,7 @@ internal sealed class CapWrites(Database database, TimeProvider clock)
 
         var start = next.PeriodAt(clock.GetUtcNow()).From;
         await transaction.Connection!.ExecuteAsync(LockPeriodSql, new { cap = next.Id, start }, transaction);
-        var spent = (await CapUsage.ReadAsync(transaction, next, start)).Spent;
+        var spent = (await CapUsage.ReadAsync(transaction, next, start)).Figures.Spent;
         await transaction.Connection!.ExecuteAsync(
             RaiseArmsSql,
             new

@@ -32,7 +32,7 @@ internal sealed class Hold(BudgetGate gate, CapScope scope, DateTimeOffset at, H
             CapLease? tightest = null;
             foreach (var (lease, _, _) in parts)
             {
-                if (lease.Cap.TenantId is not null && (tightest is null || lease.Known.Remaining < tightest.Known.Remaining))
+                if (lease.Cap.TenantId is not null && (tightest is null || lease.Known.Figures.Remaining < tightest.Known.Figures.Remaining))
                 {
                     tightest = lease;
                 }

@@ -68,7 +68,7 @@ internal sealed partial class LeaseAsker(
         if (answer is { IsInForce: true })
         {
             lease.Slice.Apply(answer.State, answer.IsCovered ? usableUntil : Slice.Never, isAnswer: true);
-            lease.Known = answer.Figures;
+            lease.Known = new(answer.Figures);
             if (answer.Outcome == GrantOutcome.Granted)
             {
                 lease.OnChange();

@@ -95,8 +95,7 @@ internal sealed class LeaseWatch(
         }
 
         lease.Slice.Apply(row.State, usableUntil, isAnswer: false);
-
-        lease.Known = new(cap.Limit, row.Spent, row.Held, row.Exposed);
+        lease.Known = new(new(cap.Limit, row.Spent, row.Held, row.Exposed));
         lease.OnChange();
         await NoteUseAsync(lease, stoppingToken);
         lease.MeasureRate(elapsed);

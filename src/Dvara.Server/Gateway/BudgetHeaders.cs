@@ -19,16 +19,17 @@ internal static class BudgetHeaders
 
         if (hold.Tightest is { } tightest)
         {
-            headers[Remaining] = tightest.Known.RemainingText;
-            headers[Limit] = tightest.Known.LimitText;
+            var known = tightest.Known;
+            headers[Remaining] = known.RemainingText;
+            headers[Limit] = known.LimitText;
             headers[Reset] = tightest.ResetsAt;
         }
     }
 
-    public static IEnumerable<(string Name, string Value)> Of(CapLease lease) =>
+    public static IEnumerable<(string Name, string Value)> Of(CapLease lease, KnownFigures known) =>
     [
-        (Remaining, lease.Known.RemainingText),
-        (Limit, lease.Known.LimitText),
+        (Remaining, known.RemainingText),
+        (Limit, known.LimitText),
         (Reset, lease.ResetsAt),
     ];
 }

@@ -59,7 +59,7 @@ internal sealed class BudgetView(BudgetsOfKey budgets, BudgetGate gate, Bounds b
     private static Usd? RoomOf(Cap cap, CapUse use, CapLease lease)
     {
         var free = lease.Slice.Free is var own && own > Usd.Zero ? own : Usd.Zero;
-        var room = use.Remaining + free;
+        var room = use.Figures.Remaining + free;
         return cap.Mode == CapMode.Elastic && room > Usd.Zero ? null : room;
     }
 
@@ -71,11 +71,11 @@ internal sealed class BudgetView(BudgetsOfKey budgets, BudgetGate gate, Bounds b
             name = cap.Name,
             scope = cap.ScopeName(),
             period = cap.Period.ContractName(),
-            limitUsd = cap.Limit,
-            spentUsd = use.Spent,
-            heldUsd = use.Held,
-            exposureUsd = use.Exposure,
-            remainingUsd = use.Remaining,
+            limitUsd = use.Figures.Limit,
+            spentUsd = use.Figures.Spent,
+            heldUsd = use.Figures.Held,
+            exposureUsd = use.Figures.Exposure,
+            remainingUsd = use.Figures.Remaining,
             state = use.State.ContractName(),
             periodStart = period.From,
             resetsAt = period.To,

@@ -25,7 +25,7 @@ internal sealed class HoldRefusals(BudgetOptions options)
 
     private ApiError Exceeded(CapLease lease, HoldRefusal? refusal)
     {
-        var (cap, isRetryable) = (lease.Cap, refusal == HoldRefusal.Held);
+        var (cap, known, isRetryable) = (lease.Cap, lease.Known, refusal == HoldRefusal.Held);
         var isPlatform = cap.TenantId is null;
         var what = isPlatform ? "The platform's budget" : $"The budget {cap.Name} ({cap.ScopeName()}, {cap.Period.ContractName()}, {cap.Limit} USD)";
         var message = refusal switch
@@ -34,33 +34,33 @@ internal sealed class HoldRefusals(BudgetOptions options)
             // Said of the platform's, it would tell of its amount.
             HoldRefusal.TooLarge when !isPlatform => $"{what} never covers this call, which alone may cost more than the whole limit. Ask for less output, or send less.",
             _ => $"{what} does not cover this call; it is renewed at {lease.ResetsAt}.",
-        } + (isPlatform ? "" : StandingOf(lease.Known));
+        } + (isPlatform ? "" : StandingOf(known.Figures));
         return new(options.RefusalStatus, Type, "BUDGET_CAP_HARD", message)
         {
-            Budget = isPlatform ? new { scope = "platform", resetsAt = lease.Period.To, retryable = isRetryable } : Whole(lease, isRetryable),
+            Budget = isPlatform ? new { scope = "platform", resetsAt = lease.Period.To, retryable = isRetryable } : Whole(lease, known.Figures, isRetryable),
             Headers =
             [
                 ("x-should-retry", isRetryable ? "true" : "false"),
                 .. isRetryable ? [("Retry-After", "1")] : Array.Empty<(string, string)>(),
-                .. isPlatform ? [] : BudgetHeaders.Of(lease),
+                .. isPlatform ? [] : BudgetHeaders.Of(lease, known),
             ],
         };
     }
 
     /// <summary>What the body has no members for: why less can be had than the limit less what is spent.</summary>
-    private static string StandingOf(CapFigures known) =>
+    private static string StandingOf(in CapFigures known) =>
         (known.Held > Usd.Zero ? $" {known.Held} USD of the budget are held for calls that run or are expected." : "")
         + (known.Exposure > Usd.Zero ? $" {known.Exposure} USD of the budget are kept for calls that may still be billed." : "");
 
-    private static object Whole(CapLease lease, bool isRetryable) => new
+    private static object Whole(CapLease lease, in CapFigures known, bool isRetryable) => new
     {
         id = lease.Cap.Id,
         name = lease.Cap.Name,
         scope = lease.Cap.ScopeName(),
         period = lease.Cap.Period.ContractName(),
-        limitUsd = lease.Known.Limit,
-        spentUsd = lease.Known.Spent,
-        remainingUsd = lease.Known.Remaining,
+        limitUsd = known.Limit,
+        spentUsd = known.Spent,
+        remainingUsd = known.Remaining,
         resetsAt = lease.Period.To,
         retryable = isRetryable,
     };

@@ -17,9 +17,10 @@ public sealed class CapUseTests
         {
             var use = CapUse.Of(CapOf(Usd.FromPico(limit)), new() { Baseline = Usd.FromPico(baseline) }, leases);
 
-            Assert.True(use.Held >= Usd.Zero && use.Remaining >= Usd.Zero && use.Overrun.Total >= Usd.Zero);
-            var left = Usd.FromPico(limit) - use.Spent - use.Held - use.Exposure;
-            Assert.Equal(left > Usd.Zero ? left : Usd.Zero, use.Remaining);
+            var figures = use.Figures;
+            Assert.True(figures.Held >= Usd.Zero && figures.Remaining >= Usd.Zero && use.Overrun.Total >= Usd.Zero);
+            var left = Usd.FromPico(limit) - figures.Spent - figures.Held - figures.Exposure;
+            Assert.Equal(left > Usd.Zero ? left : Usd.Zero, figures.Remaining);
         });
 
     [Fact]
@@ -35,7 +36,7 @@ public sealed class CapUseTests
 
         var use = CapUse.Of(CapOf(Of("10")), new() { Baseline = Of("3"), BaselineRequests = 7 }, leases);
 
-        Assert.Equal(("8", "2.75", "1.5", "0"), (use.Spent.ToString(), use.Held.ToString(), use.Exposure.ToString(), use.Remaining.ToString()));
+        Assert.Equal((new CapFigures(Of("10"), Of("8"), Of("2.75"), Of("1.5")), Usd.Zero), (use.Figures, use.Figures.Remaining));
         Assert.Equal((10, 4), ((int)use.Requests, (int)use.Refused));
     }
 
