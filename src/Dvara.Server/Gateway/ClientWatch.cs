@@ -2,8 +2,8 @@ namespace Dvara.Server.Gateway;
 
 /// <summary>
 /// Stands between the client's connection and the forwarder: when the client leaves, an answer that has not begun, or whose usage would be
-/// lost, is drained within bounds instead of being cut. While it is attached, <c>HttpContext.RequestAborted</c> means "stop the call upstream". It ends the
-/// call, too, when the node has no more time for it.
+/// lost, is drained within bounds instead of being cut. While it is attached, <c>HttpContext.RequestAborted</c> means "stop the call
+/// upstream". It ends the call, too, when the node has no more time for it.
 /// </summary>
 internal sealed class ClientWatch : IDisposable
 {
@@ -14,13 +14,13 @@ internal sealed class ClientWatch : IDisposable
     private readonly CancellationTokenRegistration _onOverdue;
     private readonly DrainGate _drains;
 
-    // A deadline that is set in one step with the look at it: a drain that begins in between would lose its bound.
-    private readonly Lock _deadline = new();
-    private bool _draining;
-    private bool _answers;
+    // Guards the next three, and the deadline that goes by them: a drain that begins between look and deadline would lose its bound.
+    private readonly Lock _gate = new();
 
     // True until the answer shows what it delivers: without its head nobody knows whether the provider did anything, and what it bills.
     private bool _drain = true;
+    private bool _draining;
+    private bool _answers;
     private string? _cause;
 
     /// <param name="httpContext">The client's request.</param>
@@ -47,18 +47,23 @@ internal sealed class ClientWatch : IDisposable
 
     /// <summary>Why the call is ended from this side, one of <see cref="Outcomes"/>; null: it is not. Of two causes the first.</summary>
     /// <remarks>The tokens are asked as well: whoever else hears of them may come here before this object's own turn.</remarks>
-    public string? Cause => Volatile.Read(ref _cause) ?? (ClientGone ? Outcomes.ClientClosed : Overdue.IsCancellationRequested ? Outcomes.GatewayStopped : null);
+    public string? Cause =>
+        Volatile.Read(ref _cause) ?? (ClientGone ? Outcomes.ClientClosed : Overdue.IsCancellationRequested ? Outcomes.GatewayStopped : null);
 
     /// <summary>Ends the call after that, unless the answer begins before.</summary>
     public void StopAfter(TimeSpan deadline) => Bound(deadline, answers: false);
 
-    /// <summary>The answer begins: from here on its reading has bounds of its own (<see cref="AnswerBody"/>). The bound of a drain stays.</summary>
+    /// <summary>
+    /// The answer begins: from here on its reading has bounds of its own (<see cref="AnswerBody"/>). The bound of a drain stays.
+    /// </summary>
     public void BeginAnswer() => Bound(Timeout.InfiniteTimeSpan, answers: true);
 
-    /// <summary>The answer is a visible stream: what was delivered tells its price, so without a client it is cancelled, at once or when that leaves.</summary>
+    /// <summary>
+    /// The answer is a visible stream, priced by what was delivered: once the client is gone it is cancelled, at once if it is gone already.
+    /// </summary>
     public void CutWithoutClient()
     {
-        lock (_deadline)
+        lock (_gate)
         {
             _drain = false;
             if (!_draining)
@@ -85,7 +90,7 @@ internal sealed class ClientWatch : IDisposable
 
     private void Bound(TimeSpan deadline, bool answers)
     {
-        lock (_deadline)
+        lock (_gate)
         {
             _answers = answers;
             if (!_draining)
@@ -98,7 +103,7 @@ internal sealed class ClientWatch : IDisposable
     private void OnClientGone()
     {
         Interlocked.CompareExchange(ref _cause, Outcomes.ClientClosed, null);
-        lock (_deadline)
+        lock (_gate)
         {
             _draining = _drain && _drains.TryEnter();
             if (_draining)
@@ -114,7 +119,7 @@ internal sealed class ClientWatch : IDisposable
     private void OnOverdue()
     {
         Interlocked.CompareExchange(ref _cause, Outcomes.GatewayStopped, null);
-        lock (_deadline)
+        lock (_gate)
         {
             if (_answers)
             {
