@@ -5,7 +5,8 @@ namespace Dvara.Server.Hosting;
 
 /// <summary>
 /// A connection's transport, passed on as it is until <see cref="Replace"/>: then the next flush sends that answer instead of what Kestrel
-/// wrote for it, and nothing after it. Only Kestrel's loop over the requests of the connection uses it.
+/// wrote for it, and nothing that is written through <see cref="GetMemory"/> after it. Only Kestrel's loop over the requests of the
+/// connection uses it.
 /// </summary>
 internal sealed class AnswerPipe(IDuplexPipe transport) : PipeWriter, IDuplexPipe
 {

@@ -74,11 +74,11 @@ internal static partial class ErrorAnswers
             StatusCodes.Status404NotFound => new(status, Invalid, "resource_not_found", "There is no such path."),
             StatusCodes.Status405MethodNotAllowed => new(status, Invalid, "method_not_allowed", "This path does not take that method."),
             StatusCodes.Status408RequestTimeout => new(status, Invalid, "invalid_request", "The request did not arrive in time."),
+            StatusCodes.Status413PayloadTooLarge => new(status, Invalid, "input_too_large", "The body is larger than this call takes."),
             StatusCodes.Status414UriTooLong => new(status, Invalid, "invalid_request", "The request line is longer than 8 KiB."),
+            StatusCodes.Status415UnsupportedMediaType => new(status, Invalid, "unsupported_media_type", "This call does not take that Content-Type."),
             StatusCodes.Status431RequestHeaderFieldsTooLarge => new(status, Invalid, "invalid_request",
                 "The headers are too large: at most 100 of them and 32 KiB in all are read."),
-            StatusCodes.Status413PayloadTooLarge => new(status, Invalid, "input_too_large", "The body is larger than this call takes."),
-            StatusCodes.Status415UnsupportedMediaType => new(status, Invalid, "unsupported_media_type", "This call does not take that Content-Type."),
             < 500 => new(status, Invalid, "invalid_request", "The request is not well formed."),
             _ => new(status, "server_error", "internal_error", "The server could not answer."),
         };

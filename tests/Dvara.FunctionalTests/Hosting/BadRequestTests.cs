@@ -38,34 +38,51 @@ public sealed class BadRequestTests
     }
 
     [Fact]
+    public async Task BadRequest_ByItsMethod_SaysWhichOneIsAllowed()
+    {
+        await using var node = await GatewayEnvironment.StartAsync();
+
+        var (status, text) = await RawHttp.SendAsync(node.BaseAddress, "GET * HTTP/1.1\r\nHost: x\r\n\r\n", TestContext.Current.CancellationToken);
+
+        Assert.Equal(405, status);
+        Assert.Contains("\r\nAllow: OPTIONS\r\n", text, StringComparison.Ordinal);
+        Assert.Contains("\"code\":\"method_not_allowed\"", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task BadRequest_OverTls_IsAnsweredInsideOfIt()
     {
         var folder = Directory.CreateTempSubdirectory("dvara-tls-").FullName;
         var (certificate, key) = (Path.Combine(folder, "certificate.pem"), Path.Combine(folder, "key.pem"));
-        using (var secret = ECDsa.Create(ECCurve.NamedCurves.nistP256))
+        try
         {
-            var request = new CertificateRequest("CN=localhost", secret, HashAlgorithmName.SHA256);
-            using var made = request.CreateSelfSigned(TimeProvider.System.GetUtcNow().AddDays(-1), TimeProvider.System.GetUtcNow().AddDays(1));
-            await File.WriteAllTextAsync(certificate, made.ExportCertificatePem(), TestContext.Current.CancellationToken);
-            await File.WriteAllTextAsync(key, secret.ExportPkcs8PrivateKeyPem(), TestContext.Current.CancellationToken);
+            using (var secret = ECDsa.Create(ECCurve.NamedCurves.nistP256))
+            {
+                var request = new CertificateRequest("CN=localhost", secret, HashAlgorithmName.SHA256);
+                using var made = request.CreateSelfSigned(TimeProvider.System.GetUtcNow().AddDays(-1), TimeProvider.System.GetUtcNow().AddDays(1));
+                await File.WriteAllTextAsync(certificate, made.ExportCertificatePem(), TestContext.Current.CancellationToken);
+                await File.WriteAllTextAsync(key, secret.ExportPkcs8PrivateKeyPem(), TestContext.Current.CancellationToken);
+            }
+
+            await using (var node = await GatewayEnvironment.StartAsync(new Dictionary<string, string?>
+            {
+                ["ASPNETCORE_URLS"] = "https://127.0.0.1:0",
+                ["DVARA_TLS_CERT"] = certificate,
+                ["DVARA_TLS_KEY"] = key,
+            }))
+            {
+                var (good, _) = await RawHttp.SendAsync(
+                    node.BaseAddress, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", TestContext.Current.CancellationToken);
+                var (_, text) = await RawHttp.SendAsync(node.BaseAddress, Malformed, TestContext.Current.CancellationToken);
+
+                Assert.Equal(200, good);
+                ExpectOurs(text.Replace("HTTP/1.1 ", "", StringComparison.Ordinal));
+            }
         }
-
-        await using (var node = await GatewayEnvironment.StartAsync(new Dictionary<string, string?>
+        finally
         {
-            ["ASPNETCORE_URLS"] = "https://127.0.0.1:0",
-            ["DVARA_TLS_CERT"] = certificate,
-            ["DVARA_TLS_KEY"] = key,
-        }))
-        {
-            var (good, _) = await RawHttp.SendAsync(
-                node.BaseAddress, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", TestContext.Current.CancellationToken);
-            var (_, text) = await RawHttp.SendAsync(node.BaseAddress, Malformed, TestContext.Current.CancellationToken);
-
-            Assert.Equal(200, good);
-            ExpectOurs(text.Replace("HTTP/1.1 ", "", StringComparison.Ordinal));
+            Directory.Delete(folder, recursive: true);
         }
-
-        Directory.Delete(folder, recursive: true);
     }
 
     private static void ExpectOurs(string answer)
