@@ -181,7 +181,7 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
         Refusal = status switch
         {
             // A proxy lies between the gateway and itself: the inner call was recognised and the outer one is the same request.
-            StatusCodes.Status508LoopDetected => GatewayErrors.LoopDetected,
+            StatusCodes.Status508LoopDetected when loop.IsOn(answer.Headers) => GatewayErrors.LoopDetected,
             503 or 529 => GatewayErrors.ProviderUnavailable(provider, $"answered {status}"),
             504 => new ApiError(504, "provider_error", "provider_timeout", $"The provider {provider} answered 504."),
             < 400 => GatewayErrors.ProviderError(provider, $"answered with a redirect ({status}), which is not followed"),

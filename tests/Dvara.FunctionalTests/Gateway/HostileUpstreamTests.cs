@@ -52,12 +52,15 @@ public sealed class HostileUpstreamTests : IAsyncLifetime
     [InlineData(503, 503, "provider_unavailable")]
     [InlineData(504, 504, "provider_timeout")]
     [InlineData(302, 502, "provider_error")]
+    [InlineData(508, 502, "provider_error")]
     public async Task Failure_IsReplaced_AndCostsNothing(int status, int expected, string code)
     {
         _upstream.Answer = (httpContext, _) =>
         {
             httpContext.Response.Headers.Location = "http://169.254.169.254/";
             httpContext.Response.Headers.RetryAfter = "3";
+            // A loop of its own, or through another installation, is not one through this gateway.
+            httpContext.Response.Headers["CDN-Loop"] = "dvara-0123456789abcdef";
             return Recorded.WriteAsync(httpContext, "text/html", "<h1>stack trace</h1>"u8.ToArray(), status);
         };
 

@@ -14,6 +14,7 @@ using Dvara.Server.Tenants;
 using Dvara.Testing;
 using Dvara.UnitTests.Metering;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
 using Xunit;
@@ -77,6 +78,18 @@ public sealed class DispatcherTests : IAsyncLifetime
         await Assert.ThrowsAsync<IndexOutOfRangeException>(() => SendAsync(misread, HttpStatusCode.OK, Events, new ScriptedAnswer([])));
 
         Assert.Equal(0, _journal.OpenAttempts);
+    }
+
+    [Fact]
+    public async Task Client_ThatLeavesWhileItsAttemptIsNoted_IsNotBilled_AndNothingIsSent()
+    {
+        var answer = new ScriptedAnswer(Encoding.UTF8.GetBytes(Recorded.Chat()));
+
+        Assert.Null(await SendAsync(Whole, HttpStatusCode.OK, Json, answer, client: new LeavingClient()));
+
+        var charge = TheCharge(Whole);
+        Assert.Equal((ChargeState.Failed, "client_closed"), (charge.State, charge.Outcome));
+        Assert.False(answer.IsDisposed);
     }
 
     [Fact]
@@ -187,7 +200,8 @@ public sealed class DispatcherTests : IAsyncLifetime
     private Attempts NewAttempts() => new(
         _journal, new Settlement(_journal, _writer, DvaraSettings.Read(new ConfigurationManager())), _folder.Prices, _folder.Clock, _log);
 
-    private async Task<ApiError?> SendAsync(AdmittedCall call, HttpStatusCode status, string mediaType, Stream answer, string? encoding = null)
+    private async Task<ApiError?> SendAsync(
+        AdmittedCall call, HttpStatusCode status, string mediaType, Stream answer, string? encoding = null, IHttpRequestLifetimeFeature? client = null)
     {
         using var forwarder = new ScriptedForwarder(status, mediaType, answer, encoding);
         var options = new GatewayOptions();
@@ -197,8 +211,27 @@ public sealed class DispatcherTests : IAsyncLifetime
             new LoopMark(new MasterKey(new byte[32])), node, _folder.Clock);
         var httpContext = new DefaultHttpContext();
         httpContext.Request.Method = HttpMethods.Post;
+        if (client is not null)
+        {
+            httpContext.Features.Set(client);
+        }
+
         return (await dispatcher.SendAsync(httpContext, call)).Error;
     }
 
     private Charge TheCharge(AdmittedCall call) => Assert.Single(_journal.ReadCharges(0, 10).Select(journaled => journaled.Charge), charge => charge.Intent.RequestId == call.RequestId);
+
+    /// <summary>Is there when the note of its attempt begins, and gone whenever anyone asks again.</summary>
+    private sealed class LeavingClient : IHttpRequestLifetimeFeature
+    {
+        private int _asked;
+
+        public CancellationToken RequestAborted
+        {
+            get => new(canceled: _asked++ > 0);
+            set => throw new NotSupportedException();
+        }
+
+        public void Abort() => throw new NotSupportedException();
+    }
 }
