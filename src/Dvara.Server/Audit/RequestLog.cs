@@ -23,8 +23,8 @@ internal sealed partial class RequestLog(Database database, TimeProvider clock, 
     private readonly Lock _gate = new();
     private readonly SemaphoreSlim _flushing = new(1);
     private readonly Dictionary<Source, int> _seenThisMinute = [];
-    private readonly List<Request> _pending = [];
-    private readonly Dictionary<Source, Request> _counted = [];
+    private readonly List<Entry> _pending = [];
+    private readonly Dictionary<Source, Entry> _counted = [];
     private DateTimeOffset _minute;
     private long _lost;
 
@@ -32,23 +32,12 @@ internal sealed partial class RequestLog(Database database, TimeProvider clock, 
     private List<AuditEvent> _unwritten = [];
 
     /// <summary>Notes one request; takes about a microsecond and never waits.</summary>
-    /// <param name="request">The id that the client got as <c>x-request-id</c>.</param>
-    /// <param name="tenant">The key's tenant.</param>
-    /// <param name="key">The key that asked.</param>
-    /// <param name="endpoint">The contract's path, for example <c>/v1/chat/completions</c>; never one that a client made up, since requests are counted by it.</param>
-    /// <param name="model">The model as the client wrote it; null where the refusal came before it was read.</param>
-    /// <param name="status">The HTTP status answered.</param>
-    /// <param name="code">The error code answered, for example <c>model_not_allowed</c>; null: it was not refused.</param>
-    /// <param name="path">The path as the client wrote it, where <paramref name="endpoint"/> does not say it.</param>
-    public void Record(
-        RequestId request, TenantId tenant, ApiKeyId key, string endpoint, string? model, int status, string? code, string? path = null)
+    public void Record(NotedRequest request)
     {
-        var now = clock.GetUtcNow();
-        var source = new Source(tenant, key, endpoint, code);
+        var noted = new Entry(request, clock.GetUtcNow());
         lock (_gate)
         {
-            var noted = new Request(request, source, model, path, status, now);
-            if (IsBelowRate_NeedsLock(source, now) && _pending.Count < PendingMax)
+            if (IsBelowRate_NeedsLock(noted) && _pending.Count < PendingMax)
             {
                 _pending.Add(noted);
             }
@@ -86,9 +75,10 @@ internal sealed partial class RequestLog(Database database, TimeProvider clock, 
 
     protected override Task TickAsync(CancellationToken stoppingToken) => FlushAsync(stoppingToken);
 
-    private bool IsBelowRate_NeedsLock(Source source, DateTimeOffset now)
+    private bool IsBelowRate_NeedsLock(Entry entry)
     {
-        var minute = new DateTimeOffset(now.UtcTicks - (now.UtcTicks % TimeSpan.TicksPerMinute), TimeSpan.Zero);
+        var source = entry.Source;
+        var minute = new DateTimeOffset(entry.At.UtcTicks - (entry.At.UtcTicks % TimeSpan.TicksPerMinute), TimeSpan.Zero);
         if (minute != _minute)
         {
             _minute = minute;
@@ -105,15 +95,15 @@ internal sealed partial class RequestLog(Database database, TimeProvider clock, 
         return seen <= SinglesPerMinute;
     }
 
-    private void Count_NeedsLock(Request request)
+    private void Count_NeedsLock(Entry entry)
     {
-        if (_counted.TryGetValue(request.Source, out var first))
+        if (_counted.TryGetValue(entry.Source, out var first))
         {
-            _counted[request.Source] = first with { Count = first.Count + 1, LastAt = request.At };
+            _counted[entry.Source] = first with { Count = first.Count + 1, LastAt = entry.At };
         }
         else if (_counted.Count < PendingMax)
         {
-            _counted.Add(request.Source, request with { Id = null, LastAt = request.At });
+            _counted.Add(entry.Source, entry with { LastAt = entry.At });
         }
         else
         {
@@ -156,30 +146,32 @@ internal sealed partial class RequestLog(Database database, TimeProvider clock, 
 
     private readonly record struct Source(TenantId Tenant, ApiKeyId Key, string Endpoint, string? Code);
 
-    private sealed record Request(RequestId? Id, Source Source, string? Model, string? Path, int Status, DateTimeOffset At)
+    private sealed record Entry(NotedRequest Request, DateTimeOffset At)
     {
         private const int CharsMax = 256;
 
+        public Source Source { get; } = new(Request.Tenant, Request.Key, Request.Endpoint, Request.Code);
+
         public long Count { get; init; } = 1;
 
-        /// <summary>Set where several requests are one event.</summary>
+        /// <summary>Set where several requests are one event; none of their ids is its own.</summary>
         public DateTimeOffset? LastAt { get; init; }
 
         public AuditEvent ToEvent() => AuditEvent.Of(
             At,
             AuditTypes.GatewayRequest,
-            Source.Tenant,
-            Source.Key.ToString(),
-            Id?.ToString(),
+            Request.Tenant,
+            Request.Key.ToString(),
+            LastAt is null ? Request.Id.ToString() : null,
             new
             {
-                outcome = Source.Code is null ? "answered" : "refused",
-                Source.Code,
-                Status,
-                Source.Endpoint,
-                path = Bounded(Path),
-                model = Bounded(Model),
-                apiKeyId = Source.Key,
+                outcome = Request.Code is null ? "answered" : "refused",
+                Request.Code,
+                Request.Status,
+                Request.Endpoint,
+                path = Bounded(Request.Path),
+                model = Bounded(Request.Model),
+                apiKeyId = Request.Key,
                 Count,
                 LastAt,
             });

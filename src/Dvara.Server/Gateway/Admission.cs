@@ -47,17 +47,16 @@ internal sealed class Admission(
     /// Whose key a request carries that is refused whoever asks; null for none that is known, and where nobody can say. No key, and what
     /// is malformed, reach neither grain nor database here either.
     /// </summary>
-    public async ValueTask<ApiKeyIdentity?> RecogniseAsync(HttpContext httpContext)
+    public async ValueTask<ApiKeyIdentity?> FindCallerAsync(HttpContext httpContext)
     {
-        var (key, error) = CallerKey.Read(httpContext.Request.Headers);
-        if (error is not null || !ApiKeyFormat.IsWellFormed(key))
+        if (CallerKey.Read(httpContext.Request.Headers).Key is not { } key)
         {
             return null;
         }
 
         try
         {
-            return await keys.FindAsync(key!, httpContext.RequestAborted);
+            return await keys.FindAsync(key, httpContext.RequestAborted);
         }
         catch (ApiKeysUnavailableException)
         {

@@ -17,7 +17,8 @@ namespace Dvara.Server.Gateway;
 ///           └──────── MeteredStream / AnswerTransformer ────────┘     (9) ship: Metering
 /// </code>
 /// </remarks>
-internal sealed class Conductor(Admission admission, Dispatcher dispatcher, BudgetView budgets, RequestLog requests, StrayRequests strays, LoopMark loop)
+internal sealed class Conductor(
+    Admission admission, Dispatcher dispatcher, BudgetView budgets, RequestLog requests, UnroutedRequests unrouted, LoopMark loop)
 {
     public Task RunAsync(HttpContext httpContext, Endpoint endpoint) =>
         ConductAsync(httpContext, endpoint, endpoint.Path(), endpoint == Endpoint.Embeddings ? "embeddings:write" : "completions:write",
@@ -37,7 +38,8 @@ internal sealed class Conductor(Admission admission, Dispatcher dispatcher, Budg
     {
         if (loop.IsOn(httpContext.Request.Headers))
         {
-            await strays.RefuseAsync(httpContext, GatewayErrors.LoopDetected);
+            loop.PutOn(httpContext.Response.Headers);
+            await unrouted.RefuseAsync(httpContext, GatewayErrors.LoopDetected);
             return;
         }
 
@@ -66,7 +68,7 @@ internal sealed class Conductor(Admission admission, Dispatcher dispatcher, Budg
         if (caller is not null && !attempted)
         {
             var request = RequestIdMiddleware.Of(httpContext);
-            requests.Record(request, new(caller.TenantId), new(caller.KeyId), path, model, error.Status, error.Code);
+            requests.Record(new(request, new(caller.TenantId), new(caller.KeyId), path, error.Status, error.Code) { Model = model });
         }
 
         await RefuseAsync(httpContext, error);

@@ -29,8 +29,8 @@ internal static class GatewayErrors
 
     public static readonly ApiError InvalidKey = new(401, Authentication, "invalid_api_key", "The API key is not valid.");
 
-    public static readonly ApiError KeyInQuery = new(401, Authentication, "invalid_api_key",
-        "A key in the query string ends up in logs and is refused. Send it as: Authorization: Bearer gw_… Rotate the key that was sent.");
+    public static readonly ApiError KeyInTarget = new(401, Authentication, "invalid_api_key",
+        "A key in the path or the query string ends up in logs and is refused. Send it as: Authorization: Bearer gw_… Rotate the key that was sent.");
 
     public static readonly ApiError ConflictingCredentials = new(401, Authentication, "conflicting_credentials",
         "Two different keys were sent. Send one, as Authorization or as x-api-key.");

@@ -15,6 +15,7 @@ internal static class GatewayServiceCollectionExtensions
         services.AddSingleton<DrainGate>();
         services.AddSingleton<LoopMark>();
         services.AddSingleton<Admission>();
+        services.AddSingleton<UnroutedRequests>();
         services.AddSingleton<Bounds>();
         services.AddSingleton<BudgetView>();
         services.AddSingleton<HoldRefusals>();
@@ -22,7 +23,6 @@ internal static class GatewayServiceCollectionExtensions
         services.AddSingleton<Dispatcher>();
         services.AddSingleton<Conductor>();
         services.AddHostedService<TokenizerWarmUp>();
-        services.AddSingleton<StrayRequests>();
         services.AddSingleton<KeyedRead>();
         services.AddSingleton<ModelList>();
         services.AddSingleton<RequestLookup>();

@@ -19,8 +19,8 @@ internal sealed class KeyedRead(Admission admission, RequestLog requests)
         if (caller is not null)
         {
             var refusal = result as ApiError;
-            requests.Record(
-                RequestIdMiddleware.Of(httpContext), new(caller.TenantId), new(caller.KeyId), path, model: null, refusal?.Status ?? StatusCodes.Status200OK, refusal?.Code);
+            var (status, code) = (refusal?.Status ?? StatusCodes.Status200OK, refusal?.Code);
+            requests.Record(new(RequestIdMiddleware.Of(httpContext), new(caller.TenantId), new(caller.KeyId), path, status, code));
         }
 
         return result;

@@ -7,7 +7,7 @@ namespace Dvara.Server.Gateway;
 /// Refuses what two parsers could read as two requests, before routing sees it: targets that are not plainly spelled, a body whose end is
 /// a matter of opinion, a change of protocol. Fails closed, also on paths that would match nothing.
 /// </summary>
-internal sealed class RequestGuard(RequestDelegate next, StrayRequests strays)
+internal sealed class RequestGuard(RequestDelegate next, UnroutedRequests unrouted)
 {
     private const string AdminPath = "/v1/admin/";
     private const string DataPath = "/v1/";
@@ -18,12 +18,25 @@ internal sealed class RequestGuard(RequestDelegate next, StrayRequests strays)
     private const string OtherLength = "X-Content-Length";
 
     public Task InvokeAsync(HttpContext httpContext) =>
-        Judge(httpContext) is { } refusal ? strays.RefuseAsync(httpContext, refusal) : next(httpContext);
+        Judge(httpContext) is { } refusal ? unrouted.RefuseAsync(httpContext, refusal) : next(httpContext);
+
+    /// <summary>The path as the client wrote it.</summary>
+    public static ReadOnlySpan<char> PathOf(HttpContext httpContext)
+    {
+        var target = TargetOf(httpContext).AsSpan();
+        var query = target.IndexOf('?');
+        return query < 0 ? target : target[..query];
+    }
 
     private static ApiError? Judge(HttpContext httpContext)
     {
-        var target = httpContext.Features.Get<IHttpRequestFeature>()?.RawTarget ?? "";
-        var path = PathOf(target);
+        // First, and escaped as well: whatever else is wrong with it, nobody notes such a path.
+        if (CarriesKey(TargetOf(httpContext)) || CarriesKey(httpContext.Request.Path.Value))
+        {
+            return GatewayErrors.KeyInTarget;
+        }
+
+        var path = PathOf(httpContext);
         if (!IsPlain(path))
         {
             return GatewayErrors.InvalidPath;
@@ -32,11 +45,6 @@ internal sealed class RequestGuard(RequestDelegate next, StrayRequests strays)
         if (!IsSpelledAsRouted(path))
         {
             return UnknownPath(path);
-        }
-
-        if (CarriesKey(httpContext.Request.QueryString.Value))
-        {
-            return GatewayErrors.KeyInQuery;
         }
 
         var headers = httpContext.Request.Headers;
@@ -51,11 +59,7 @@ internal sealed class RequestGuard(RequestDelegate next, StrayRequests strays)
             : null;
     }
 
-    private static ReadOnlySpan<char> PathOf(ReadOnlySpan<char> target)
-    {
-        var query = target.IndexOf('?');
-        return query < 0 ? target : target[..query];
-    }
+    private static string TargetOf(HttpContext httpContext) => httpContext.Features.Get<IHttpRequestFeature>()?.RawTarget ?? "";
 
     private static bool IsPlain(ReadOnlySpan<char> path)
     {
@@ -140,7 +144,7 @@ internal sealed class RequestGuard(RequestDelegate next, StrayRequests strays)
             || HttpProtocol.IsHttp10(request.Protocol) ? GatewayErrors.OnlyChunked
         : null;
 
-    private static bool CarriesKey(string? query) =>
-        !string.IsNullOrEmpty(query)
-        && (query.Contains("gw_", StringComparison.Ordinal) || query.Contains("dvara_pat_", StringComparison.Ordinal));
+    private static bool CarriesKey(string? text) =>
+        !string.IsNullOrEmpty(text)
+        && (text.Contains("gw_", StringComparison.Ordinal) || text.Contains("dvara_pat_", StringComparison.Ordinal));
 }

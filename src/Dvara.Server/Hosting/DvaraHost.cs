@@ -46,7 +46,7 @@ internal static class DvaraHost
         app.UseDrain();
         app.UseMiddleware<RequestGuard>();
         app.UseRouting();
-        app.Use(app.Services.GetRequiredService<StrayRequests>().InvokeAsync);
+        app.Use(app.Services.GetRequiredService<UnroutedRequests>().InvokeAsync);
         // The data plane looks its keys up itself; what asks for a scope goes this way.
         app.UseWhen(httpContext => httpContext.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is not null, admin =>
         {

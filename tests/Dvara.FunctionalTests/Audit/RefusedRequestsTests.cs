@@ -49,6 +49,8 @@ public sealed class RefusedRequestsTests
             ("GET", "/v1/no/such/path?secret=1", "", 0, 404, "resource_not_found"),
             ("POST", "/v1/Chat/completions", "application/json", 2, 404, "resource_not_found"),
             ("POST", "/v1/chat//completions", "application/json", 2, 400, "invalid_path"),
+            ("POST", "/v1/chat/completions%3Bx=1", "application/json", 2, 400, "invalid_path"),
+            ("POST", $"/{tenant.Key}/v1/chat/completions", "application/json", 2, 401, "invalid_api_key"),
             ("GET", "/v1/chat/completions", "", 0, 405, "method_not_allowed"),
             ("DELETE", "/v1/models", "", 0, 405, "method_not_allowed"),
             ("POST", "/v1/chat/completions", "text/plain", 2, 415, "unsupported_media_type"),
@@ -68,12 +70,15 @@ public sealed class RefusedRequestsTests
             rows.Select(row => ("refused", row.Status, row.Code)),
             trail.Select(e => ((string)e["payload"]!["outcome"]!, (int)e["payload"]!["status"]!, (string)e["payload"]!["code"]!)).Reverse());
         Assert.Equal(
-            ["/v1/responses", "/v1/no/such/path", "/v1/Chat/completions", "/v1/chat//completions", "/v1/chat/completions", "/v1/models", null, null],
+            [
+                "/v1/responses", "/v1/no/such/path", "/v1/Chat/completions", "/v1/chat//completions", "/v1/chat/completions%3Bx=1", null,
+                "/v1/chat/completions", "/v1/models", null, null,
+            ],
             trail.Select(e => (string?)e["payload"]!["path"]).Reverse());
     }
 
     [Fact]
-    public async Task Requests_ThatNoEndpointTakes_WithoutAKnownKey_AreNotLookedUp()
+    public async Task Requests_ThatNoEndpointTakes_WithoutAKnownKey_AreNotInTheTrail_NorLookedUpWhereItIsNone()
     {
         await using var node = await GatewayEnvironment.StartAsync();
         var keys = node.Services.GetRequiredService<ApiKeyCache>();
@@ -88,6 +93,9 @@ public sealed class RefusedRequestsTests
         }
 
         Assert.Equal(before, keys.Count);
+        // What could be a key is asked for; nobody has it.
+        using var unknown = await SendAsync(node, ApiKeyFormat.Make(), "GET", "/v1/nothing", "", 0);
+        Assert.Equal(404, (int)unknown.StatusCode);
         Assert.Empty(await TrailAsync(node, "limit=1000"));
     }
 

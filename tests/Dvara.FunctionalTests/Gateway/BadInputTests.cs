@@ -110,6 +110,9 @@ public sealed class BadInputTests(BadInputTests.Gateway gateway) : IClassFixture
         { "POST", "/v1\\chat\\completions", 400, "invalid_path" },
         { "POST", "http://localhost/v1/chat/completions", 400, "invalid_path" },
         { "POST", "/v1/chat/completions?key=gw_secret", 401, "invalid_api_key" },
+        { "POST", "/gw_secret/v1/chat/completions", 401, "invalid_api_key" },
+        { "POST", "/v1/%67w_secret/chat/completions", 401, "invalid_api_key" },
+        { "GET", "/v1/models/dvara_pat_secret", 401, "invalid_api_key" },
         { "POST", "/v1/models/../chat/completions", 400, "invalid_path" },
         { "POST", "/v1/admin/../chat/completions", 400, "invalid_path" },
         { "POST", "/v1/admin/%2e%2e/chat/completions", 400, "invalid_path" },
@@ -369,6 +372,7 @@ public sealed class BadInputTests(BadInputTests.Gateway gateway) : IClassFixture
             request.Headers.Add("CDN-Loop", call.Headers["CDN-Loop"]);
             using var passed = await node.Client.SendAsync(request);
             httpContext.Response.StatusCode = (int)passed.StatusCode;
+            httpContext.Response.Headers["CDN-Loop"] = passed.Headers.GetValues("CDN-Loop").Single();
             await passed.Content.CopyToAsync(httpContext.Response.Body);
         };
 
@@ -376,6 +380,7 @@ public sealed class BadInputTests(BadInputTests.Gateway gateway) : IClassFixture
 
         await gateway.ExpectRefusalAsync(answer, 508, "loop_detected");
         Assert.Equal("false", answer.Headers.GetValues("x-should-retry").Single());
+        Assert.False(answer.Headers.Contains("CDN-Loop"));
         Assert.Single(proxy.Calls);
         Assert.Equal("FAILED", (string?)Assert.Single(await tenant.CostsAsync())["state"]);
     }

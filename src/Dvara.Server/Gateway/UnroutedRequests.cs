@@ -8,7 +8,7 @@ namespace Dvara.Server.Gateway;
 /// Requests that are refused whoever asks: for their spelling, their path, their method, or because they have been here before. Where the
 /// key is known an event tells of it; a scan without one costs nothing.
 /// </summary>
-internal sealed class StrayRequests(Admission admission, RequestLog requests)
+internal sealed class UnroutedRequests(Admission admission, RequestLog requests)
 {
     private const string NoEndpoint = "(none)";
 
@@ -30,10 +30,14 @@ internal sealed class StrayRequests(Admission admission, RequestLog requests)
 
     private async ValueTask NoteAsync(HttpContext httpContext, ApiError error)
     {
-        if (await admission.RecogniseAsync(httpContext) is { } caller)
+        if (await admission.FindCallerAsync(httpContext) is { } caller)
         {
-            requests.Record(
-                RequestIdMiddleware.Of(httpContext), new(caller.TenantId), new(caller.KeyId), NoEndpoint, model: null, error.Status, error.Code, httpContext.Request.Path);
+            requests.Record(new(
+                RequestIdMiddleware.Of(httpContext), new(caller.TenantId), new(caller.KeyId), NoEndpoint, error.Status, error.Code)
+            {
+                // The trail is kept for ever; a key has no place in it.
+                Path = error == GatewayErrors.KeyInTarget ? null : RequestGuard.PathOf(httpContext).ToString(),
+            });
         }
     }
 }
