@@ -2,7 +2,9 @@
 # Everything that CI checks. Prints one line "N passed, N failed" at the end; its exit code is 0 only when nothing failed.
 #   tests/run.sh            all of it
 #   tests/run.sh unit       one suite: unit, functional, postgres (the tests of stores and routes once more, on PostgreSQL), stress
+# Where DVARA_TEST_RESULTS names a folder, each suite's results are written there as XML.
 set -uo pipefail
+results=${DVARA_TEST_RESULTS:+$(realpath -m "$DVARA_TEST_RESULTS")}
 cd "$(dirname "$0")/.."
 suites=("${@:-unit functional postgres}")
 read -ra suites <<<"${suites[*]}"
@@ -43,13 +45,15 @@ for slice in AdminTokens ApiKeys Audit Budgets Chargeback Costs Metering Pricing
 done
 
 passed=0 failed=0
-failures=$(mktemp)
+failures=$(mktemp) times=$(mktemp)
+[ -z "$results" ] || mkdir -p "$results"
 for suite in ${suites[*]/#postgres/postgres_unit postgres_functional}; do
   unset -n what
   declare -n what=$suite
-  log=$(mktemp)
+  log=$(mktemp) began=$SECONDS
   engine=$([[ $suite == postgres_* ]] && echo postgres)
-  DVARA_TEST_ENGINE=$engine dotnet run -c Release --no-build --project "tests/${what[0]}" -- -noLogo -noColor "${what[@]:1}" 2>&1 | tee "$log"
+  DVARA_TEST_ENGINE=$engine dotnet run -c Release --no-build --project "tests/${what[0]}" -- -noLogo -noColor "${what[@]:1}" ${results:+-result-xml "$results/$suite.xml"} 2>&1 |
+    tee "$log"
   summary=$(grep -E 'Total: [0-9]+' "$log" | tail -n 1)
   total=$(sed -nE 's/.*Total: ([0-9]+).*/\1/p' <<<"$summary")
   bad=$(sed -nE 's/.*Errors: ([0-9]+), Failed: ([0-9]+).*/\1+\2/p' <<<"$summary")
@@ -65,11 +69,13 @@ for suite in ${suites[*]/#postgres/postgres_unit postgres_functional}; do
   # A missing prerequisite must not pass as green here.
   bad=$((bad + skipped))
   # What is not run is no test (Cluster/DoomedSilo).
-  failed=$((failed + bad)) passed=$((passed + total - not_run - bad))
+  good=$((total - not_run - bad))
+  failed=$((failed + bad)) passed=$((passed + good))
+  echo "$suite: $good passed, $bad failed in $((SECONDS - began)) s" >>"$times"
   rm -f "$log"
 done
 
-cat "$failures"
-rm -f "$failures"
+cat "$failures" "$times"
+rm -f "$failures" "$times"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
