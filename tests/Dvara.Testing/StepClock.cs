@@ -5,16 +5,16 @@ namespace Dvara.Testing;
 /// the same container, and would report every step as a stalled process.
 /// </summary>
 /// <param name="start">Where it stands.</param>
-/// <param name="isTiming">True: how long something takes is real all the same. Calls between silos need it: they would never time out.</param>
-public sealed class StepClock(DateTimeOffset start, bool isTiming = false) : TimeProvider
+/// <param name="realTimestamps">True: how long something takes is real all the same. Calls between silos need it: they would never time out.</param>
+public sealed class StepClock(DateTimeOffset start, bool realTimestamps = false) : TimeProvider
 {
     private long _utcTicks = start.UtcTicks;
 
-    public override long TimestampFrequency => isTiming ? base.TimestampFrequency : TimeSpan.TicksPerSecond;
+    public override long TimestampFrequency => realTimestamps ? base.TimestampFrequency : TimeSpan.TicksPerSecond;
 
     public override DateTimeOffset GetUtcNow() => new(Volatile.Read(ref _utcTicks), TimeSpan.Zero);
 
-    public override long GetTimestamp() => isTiming ? base.GetTimestamp() : Volatile.Read(ref _utcTicks);
+    public override long GetTimestamp() => realTimestamps ? base.GetTimestamp() : Volatile.Read(ref _utcTicks);
 
     public void Advance(TimeSpan step) => Interlocked.Add(ref _utcTicks, step.Ticks);
 

@@ -6,6 +6,7 @@ namespace Dvara.Testing;
 public sealed class TestCluster : IAsyncDisposable
 {
     private readonly List<GatewayEnvironment> _nodes = [];
+    private readonly List<HttpClient> _clients = [];
 
     private TestCluster(string database) => Database = database;
 
@@ -42,8 +43,22 @@ public sealed class TestCluster : IAsyncDisposable
         return node;
     }
 
+    /// <summary>One of each node, with the tenant's key; they end with the cluster.</summary>
+    public HttpClient[] ClientsOf(TestTenant tenant)
+    {
+        var clients = _nodes.Select(node =>
+        {
+            var client = new HttpClient { BaseAddress = node.BaseAddress };
+            client.DefaultRequestHeaders.Authorization = tenant.Client.DefaultRequestHeaders.Authorization;
+            return client;
+        }).ToArray();
+        _clients.AddRange(clients);
+        return clients;
+    }
+
     public async ValueTask DisposeAsync()
     {
+        _clients.ForEach(client => client.Dispose());
         foreach (var node in _nodes)
         {
             await node.DisposeAsync();

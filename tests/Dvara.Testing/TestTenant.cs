@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
@@ -47,6 +48,8 @@ public sealed class TestTenant : IDisposable
 
     public Task<HttpResponseMessage> PostAsync(string path, string body, CancellationToken cancellationToken = default) =>
         Client.PostAsync(path, new StringContent(body, new MediaTypeHeaderValue("application/json")), cancellationToken);
+
+    public Task<(HttpStatusCode Status, bool Retryable)> CallAsync(string body = MockCall.Body) => Client.CallAsync(body);
 
     /// <summary>Rotates a key; the old one goes on working for a day.</summary>
     /// <param name="keyId">Which; null: the tenant's first.</param>

@@ -11,10 +11,7 @@ namespace Dvara.FunctionalTests.Budgets;
 /// <summary>A period ends and the next begins while calls run: each call counts in the period in which it began, and in no other.</summary>
 public sealed class CapPeriodTests
 {
-    private const decimal Cost = 0.0075m;
     private const int Room = 20;
-    private const string Call =
-        """{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}],"metadata":{"mock":{"prompt_tokens":"1000","completion_tokens":"500"}}}""";
 
     // None is later than now: on PostgreSQL a silo whose clock is years ahead takes itself for one that was retired long ago.
     [Theory]
@@ -31,19 +28,19 @@ public sealed class CapPeriodTests
         await using var node = await GatewayEnvironment.StartAsync(clock: clock);
         using var tenant = await TestTenant.CreateAsync(node);
         var budget = await node.Admin.MakeBudgetAsync(
-            Room * Cost, new() { ["tenantId"] = tenant.Id, ["period"] = period, ["timeZone"] = zone, ["holdWaitMs"] = 0 });
+            Room * MockCall.Cost, new() { ["tenantId"] = tenant.Id, ["period"] = period, ["timeZone"] = zone, ["holdWaitMs"] = 0 });
 
         using var stop = new CancellationTokenSource();
         var load = Enumerable.Range(0, 8).Select(_ => CallUntilAsync(tenant, stop.Token)).ToList();
-        await UntilRefusedAsync(tenant);
+        await tenant.Client.UseUpAsync();
         var before = await node.Admin.UsageAsync(budget);
         for (var step = 0; step < 20; step++)
         {
             clock.Advance(TimeSpan.FromMilliseconds(100));
-            await CallAsync(tenant);
+            await tenant.CallAsync();
         }
 
-        await UntilRefusedAsync(tenant);
+        await tenant.Client.UseUpAsync();
         await stop.CancelAsync();
         await Task.WhenAll(load);
 
@@ -51,7 +48,7 @@ public sealed class CapPeriodTests
         Assert.Equal(Room, lines.Count(line => TimeOf(line) < midnight));
         Assert.Equal(Room, lines.Count(line => TimeOf(line) >= midnight));
         var after = await node.Admin.UsageAsync(budget);
-        Assert.Equal((Room * Cost, Room * Cost), ((decimal)before["spentUsd"]!, (decimal)after["spentUsd"]!));
+        Assert.Equal((Room * MockCall.Cost, Room * MockCall.Cost), ((decimal)before["spentUsd"]!, (decimal)after["spentUsd"]!));
         Assert.Equal((boundary, boundary, end), (InstantOf(before, "resetsAt"), InstantOf(after, "periodStart"), InstantOf(after, "resetsAt")));
     }
 
@@ -103,41 +100,27 @@ public sealed class CapPeriodTests
         await node.Admin.MakeBudgetAsync(1_000, new() { ["tenantId"] = tenant.Id });
         await using var connection = await node.ConnectAsync();
 
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        long? granted;
-        do
-        {
-            // Its rate is what is fetched.
-            await CallAsync(tenant);
-            granted = await connection.QuerySingleOrDefaultAsync<long?>(new CommandDefinition(
-                "SELECT granted_pico_usd FROM leases WHERE start_ms = @start", new { start = midnight.ToUnixTimeMilliseconds() }, cancellationToken: patience.Token));
-        }
-        while (granted is null or 0);
+        var granted = 0L;
+        await Await.TrueAsync(
+            async () =>
+            {
+                // Its rate is what is fetched.
+                await tenant.CallAsync();
+                granted = await connection.QuerySingleOrDefaultAsync<long>(
+                    "SELECT granted_pico_usd FROM leases WHERE start_ms = @start", new { start = midnight.ToUnixTimeMilliseconds() });
+                return granted != 0;
+            },
+            "the next period to be fetched");
 
-        Assert.InRange(Usd.FromPico(granted.Value).ToDecimal(), 0.000000000001m, 1_000);
+        Assert.InRange(Usd.FromPico(granted).ToDecimal(), 0.000000000001m, 1_000);
     }
 
     private static async Task CallUntilAsync(TestTenant tenant, CancellationToken stop)
     {
         while (!stop.IsCancellationRequested)
         {
-            await CallAsync(tenant);
+            await tenant.CallAsync();
         }
-    }
-
-    private static async Task UntilRefusedAsync(TestTenant tenant)
-    {
-        while (!await CallAsync(tenant))
-        {
-        }
-    }
-
-    /// <returns>True: refused for good.</returns>
-    private static async Task<bool> CallAsync(TestTenant tenant)
-    {
-        using var answer = await tenant.PostAsync("/v1/chat/completions", Call);
-        return answer.StatusCode == HttpStatusCode.PaymentRequired
-            && !(bool)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"]!["budget"]!["retryable"]!;
     }
 
     private static async Task<decimal> BilledAsync(GatewayEnvironment node, TestTenant tenant, string period)

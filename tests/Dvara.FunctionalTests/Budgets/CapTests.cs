@@ -11,11 +11,6 @@ namespace Dvara.FunctionalTests.Budgets;
 /// <summary>What a caller meets: admitted, clamped, made to wait, refused; and what an operator sees of it.</summary>
 public sealed class CapTests : IAsyncLifetime
 {
-    // Rates of mock/gpt-4o: 2.50 and 10 USD per million. The mock's bound is its script, so a call costs exactly what it holds: 0.0075 USD.
-    private const decimal Cost = 0.0075m;
-    private const string Call =
-        """{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}],"metadata":{"mock":{"prompt_tokens":"1000","completion_tokens":"500"}}}""";
-
     private GatewayEnvironment _node = null!;
     private TestTenant _tenant = null!;
 
@@ -34,7 +29,7 @@ public sealed class CapTests : IAsyncLifetime
     [Fact]
     public async Task SequentialCalls_AreRefusedAtExactlyTheRightOne()
     {
-        var budget = await TenantBudgetAsync(10 * Cost);
+        var budget = await TenantBudgetAsync(10 * MockCall.Cost);
 
         var statuses = new List<HttpStatusCode>();
         for (var i = 0; i < 12; i++)
@@ -44,7 +39,7 @@ public sealed class CapTests : IAsyncLifetime
 
         Assert.Equal([.. Enumerable.Repeat(HttpStatusCode.OK, 10), HttpStatusCode.PaymentRequired, HttpStatusCode.PaymentRequired], statuses);
         var usage = await _node.Admin.UsageAsync(budget);
-        Assert.Equal((10 * Cost, 0m, 0m, "HARD"), ((decimal)usage["spentUsd"]!, (decimal)usage["remainingUsd"]!, (decimal)usage["overrunUsd"]!, (string?)usage["state"]));
+        Assert.Equal((10 * MockCall.Cost, 0m, 0m, "HARD"), ((decimal)usage["spentUsd"]!, (decimal)usage["remainingUsd"]!, (decimal)usage["overrunUsd"]!, (string?)usage["state"]));
         Assert.Equal(10, (int)usage["requestCount"]!);
     }
 
@@ -86,7 +81,7 @@ public sealed class CapTests : IAsyncLifetime
     public async Task SeveralCaps_MustAllAdmit_AndNothingIsHeldWhereOneRefuses()
     {
         var wide = await TenantBudgetAsync(1);
-        var narrow = await TenantBudgetAsync(2 * Cost, new() { ["apiKeyId"] = _tenant.KeyId, ["name"] = "key" });
+        var narrow = await TenantBudgetAsync(2 * MockCall.Cost, new() { ["apiKeyId"] = _tenant.KeyId, ["name"] = "key" });
 
         for (var i = 0; i < 2; i++)
         {
@@ -97,8 +92,8 @@ public sealed class CapTests : IAsyncLifetime
 
         Assert.Equal(HttpStatusCode.PaymentRequired, status);
         Assert.Equal(("key", "api_key"), ((string?)body["error"]!["budget"]!["name"], (string?)body["error"]!["budget"]!["scope"]));
-        Assert.Equal(2 * Cost, (decimal)(await _node.Admin.UsageAsync(wide))["spentUsd"]!);
-        Assert.Equal(2 * Cost, (decimal)(await _node.Admin.UsageAsync(narrow))["spentUsd"]!);
+        Assert.Equal(2 * MockCall.Cost, (decimal)(await _node.Admin.UsageAsync(wide))["spentUsd"]!);
+        Assert.Equal(2 * MockCall.Cost, (decimal)(await _node.Admin.UsageAsync(narrow))["spentUsd"]!);
     }
 
     [Fact]
@@ -112,15 +107,15 @@ public sealed class CapTests : IAsyncLifetime
         using var other = await TestTenant.CreateAsync(_node);
 
         await CallAsync();
-        await CallAsync(Call.Replace("\"mock\":{", "\"tags\":{\"project\":\"apollo\"},\"mock\":{", StringComparison.Ordinal));
-        await CallAsync(Call.Replace("mock/gpt-4o", "mock/gpt-4o-mini", StringComparison.Ordinal));
-        await other.PostAsync("/v1/chat/completions", Call);
+        await CallAsync(MockCall.Tagged);
+        await CallAsync(MockCall.Body.Replace("mock/gpt-4o", "mock/gpt-4o-mini", StringComparison.Ordinal));
+        await other.PostAsync("/v1/chat/completions", MockCall.Body);
 
-        Assert.Equal(Cost, (decimal)(await _node.Admin.UsageAsync(tagged))["spentUsd"]!);
+        Assert.Equal(MockCall.Cost, (decimal)(await _node.Admin.UsageAsync(tagged))["spentUsd"]!);
         Assert.Equal(0.00045m, (decimal)(await _node.Admin.UsageAsync(model))["spentUsd"]!);
         Assert.Equal(0.00045m, (decimal)(await _node.Admin.UsageAsync(named))["spentUsd"]!);
         Assert.Equal(0m, (decimal)(await _node.Admin.UsageAsync(elsewhere))["spentUsd"]!);
-        Assert.Equal((3 * Cost) + 0.00045m, (decimal)(await _node.Admin.UsageAsync(fleet))["spentUsd"]!);
+        Assert.Equal((3 * MockCall.Cost) + 0.00045m, (decimal)(await _node.Admin.UsageAsync(fleet))["spentUsd"]!);
     }
 
     [Fact]
@@ -154,13 +149,13 @@ public sealed class CapTests : IAsyncLifetime
 
         Assert.Equal((HttpStatusCode.PaymentRequired, HttpStatusCode.OK), (refused.Status, admitted.Status));
         Assert.Equal((0.0025m, 0.0025m), ((decimal)lowered["overrunUsd"]!, (decimal)lowered["overrun"]!["limitLoweredUsd"]!));
-        Assert.Equal(2 * Cost, (decimal)(await _node.Admin.UsageAsync(budget))["spentUsd"]!);
+        Assert.Equal(2 * MockCall.Cost, (decimal)(await _node.Admin.UsageAsync(budget))["spentUsd"]!);
     }
 
     [Fact]
     public async Task Events_AreToldOncePerArm()
     {
-        var budget = await TenantBudgetAsync(10 * Cost, new() { ["softLimitPct"] = 80 });
+        var budget = await TenantBudgetAsync(10 * MockCall.Cost, new() { ["softLimitPct"] = 80 });
 
         for (var i = 0; i < 12; i++)
         {
@@ -173,7 +168,7 @@ public sealed class CapTests : IAsyncLifetime
         Assert.Equal((80, "Acme Ltd", (string?)budget["id"]), ((int)soft["payload"]!["softLimitPct"]!, (string?)soft["payload"]!["tenantName"], (string?)soft["payload"]!["budgetId"]));
 
         // Above the spend again: the next crossing is another event.
-        await _node.Admin.ChangeBudgetAsync(budget, new() { ["limitUsd"] = 14 * Cost });
+        await _node.Admin.ChangeBudgetAsync(budget, new() { ["limitUsd"] = 14 * MockCall.Cost });
         for (var i = 0; i < 6; i++)
         {
             await CallAsync();
@@ -188,7 +183,7 @@ public sealed class CapTests : IAsyncLifetime
     [Fact]
     public async Task CallLargerThanTheLimit_IsRefusedAndCounted_AndTellsOfNoThreshold()
     {
-        var budget = await TenantBudgetAsync(10 * Cost, new() { ["softLimitPct"] = 80 });
+        var budget = await TenantBudgetAsync(10 * MockCall.Cost, new() { ["softLimitPct"] = 80 });
         var large = CallOf(completionTokens: 7_251);
         var unlimited = $$"""{"model":"mock/gpt-4o","messages":[{"role":"user","content":"{{new string('x', 40_000)}}"}]}""";
 
@@ -267,7 +262,7 @@ public sealed class CapTests : IAsyncLifetime
     [Fact]
     public async Task DisabledBudget_CountsOn_HoldsNothing_AndRefusesNobody()
     {
-        var budget = await TenantBudgetAsync(2 * Cost);
+        var budget = await TenantBudgetAsync(2 * MockCall.Cost);
         await CallAsync();
         await _node.Admin.ChangeBudgetAsync(budget, new() { ["enabled"] = false });
 
@@ -277,7 +272,7 @@ public sealed class CapTests : IAsyncLifetime
         }
 
         var usage = await _node.Admin.UsageAsync(budget);
-        Assert.Equal((4 * Cost, 2 * Cost, "HARD"), ((decimal)usage["spentUsd"]!, (decimal)usage["overrunUsd"]!, (string?)usage["state"]));
+        Assert.Equal((4 * MockCall.Cost, 2 * MockCall.Cost, "HARD"), ((decimal)usage["spentUsd"]!, (decimal)usage["overrunUsd"]!, (string?)usage["state"]));
         Assert.Empty(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
         await _node.Admin.ChangeBudgetAsync(budget, new() { ["enabled"] = true });
         Assert.Equal(HttpStatusCode.PaymentRequired, (await CallAsync()).Status);
@@ -292,7 +287,7 @@ public sealed class CapTests : IAsyncLifetime
             await CallAsync();
         }
 
-        await TenantBudgetAsync(10 * Cost);
+        await TenantBudgetAsync(10 * MockCall.Cost);
 
         Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_SOFT"));
         Assert.Empty(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
@@ -305,7 +300,7 @@ public sealed class CapTests : IAsyncLifetime
         using var tenant = await TestTenant.CreateAsync(node);
         await node.Admin.MakeBudgetAsync(0, new() { ["tenantId"] = tenant.Id });
 
-        using var refused = await tenant.PostAsync("/v1/chat/completions", Call);
+        using var refused = await tenant.PostAsync("/v1/chat/completions", MockCall.Body);
 
         Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
         Assert.Equal("BUDGET_CAP_HARD", (string?)(await refused.Content.ReadFromJsonAsync<JsonNode>())!["error"]!["code"]);
@@ -315,7 +310,7 @@ public sealed class CapTests : IAsyncLifetime
     public async Task UnpricedModel_UnderACap_HoldsTheDearestPriceOfItsProvider_AndStaysExposed()
     {
         var budget = await TenantBudgetAsync(0.02m);
-        var unpriced = Call.Replace("mock/gpt-4o", "mock/unheard-of", StringComparison.Ordinal);
+        var unpriced = MockCall.Body.Replace("mock/gpt-4o", "mock/unheard-of", StringComparison.Ordinal);
 
         // mock/claude-sonnet is the dearest: 15 USD per million of output, and 3.75 where input is written to a cache.
         Assert.Equal(HttpStatusCode.OK, (await CallAsync(unpriced)).Status);
@@ -328,31 +323,33 @@ public sealed class CapTests : IAsyncLifetime
     public async Task Figures_AreTheSameWhereverTheyAreShown()
     {
         var budget = await TenantBudgetAsync(0.025m);
-        var unpriced = Call.Replace("mock/gpt-4o", "mock/unheard-of", StringComparison.Ordinal);
+        var unpriced = MockCall.Body.Replace("mock/gpt-4o", "mock/unheard-of", StringComparison.Ordinal);
         await CallAsync();
         await CallAsync(unpriced);
         var usage = await _node.Admin.UsageAsync(budget);
-        Assert.Equal((Cost, 0.01125m), ((decimal)usage["spentUsd"]!, (decimal)usage["exposureUsd"]!));
+        Assert.Equal((MockCall.Cost, 0.01125m), ((decimal)usage["spentUsd"]!, (decimal)usage["exposureUsd"]!));
 
         // What is fetched ahead comes and goes for some seconds; then nothing moves any more.
-        await UntilAsync(async () =>
-        {
-            var (status, refusal, headers) = await CallAsync(unpriced);
-            usage = await _node.Admin.UsageAsync(budget);
-            using var estimate = await _tenant.PostAsync("/v1/budget/estimate", unpriced);
-            JsonNode[] shown =
-            [
-                refusal["error"]!["budget"]!,
-                (await _tenant.Client.GetFromJsonAsync<JsonNode>("/v1/budget"))!["data"]![0]!,
-                (await estimate.Content.ReadFromJsonAsync<JsonNode>())!["budgets"]![0]!,
-            ];
+        await Await.TrueAsync(
+            async () =>
+            {
+                var (status, refusal, headers) = await CallAsync(unpriced);
+                usage = await _node.Admin.UsageAsync(budget);
+                using var estimate = await _tenant.PostAsync("/v1/budget/estimate", unpriced);
+                JsonNode[] shown =
+                [
+                    refusal["error"]!["budget"]!,
+                    (await _tenant.Client.GetFromJsonAsync<JsonNode>("/v1/budget"))!["data"]![0]!,
+                    (await estimate.Content.ReadFromJsonAsync<JsonNode>())!["budgets"]![0]!,
+                ];
 
-            Assert.Equal(HttpStatusCode.PaymentRequired, status);
-            Assert.All(shown, figures => Assert.Equal(Cost, (decimal)figures["spentUsd"]!));
-            Assert.Contains("0.01125 USD of the budget are kept for calls that may still be billed", (string)refusal["error"]!["message"]!, StringComparison.Ordinal);
-            var remaining = usage["remainingUsd"]!.ToString();
-            return remaining == "0.00625" && headers["X-Budget-Remaining-Usd"] == remaining && Array.TrueForAll(shown, figures => figures["remainingUsd"]!.ToString() == remaining);
-        });
+                Assert.Equal(HttpStatusCode.PaymentRequired, status);
+                Assert.All(shown, figures => Assert.Equal(MockCall.Cost, (decimal)figures["spentUsd"]!));
+                Assert.Contains("0.01125 USD of the budget are kept for calls that may still be billed", (string)refusal["error"]!["message"]!, StringComparison.Ordinal);
+                var remaining = usage["remainingUsd"]!.ToString();
+                return remaining == "0.00625" && headers["X-Budget-Remaining-Usd"] == remaining && Array.TrueForAll(shown, figures => figures["remainingUsd"]!.ToString() == remaining);
+            },
+            "the figures to be the same");
     }
 
     [Fact]
@@ -362,9 +359,9 @@ public sealed class CapTests : IAsyncLifetime
         await CallAsync();
         Assert.True((decimal)(await _node.Admin.UsageAsync(budget))["heldUsd"]! > 0);
 
-        await UntilAsync(async () => (decimal)(await _node.Admin.UsageAsync(budget))["heldUsd"]! == 0);
+        await Await.TrueAsync(async () => (decimal)(await _node.Admin.UsageAsync(budget))["heldUsd"]! == 0, "it to be given back");
 
-        Assert.Equal(1 - Cost, (decimal)(await _node.Admin.UsageAsync(budget))["remainingUsd"]!);
+        Assert.Equal(1 - MockCall.Cost, (decimal)(await _node.Admin.UsageAsync(budget))["remainingUsd"]!);
     }
 
     [Fact]
@@ -373,7 +370,7 @@ public sealed class CapTests : IAsyncLifetime
         using var strict = await TestTenant.CreateAsync(_node, new() { ["metadata"] = new JsonObject { ["cost.unpriced-policy"] = "block" } });
         await _node.Admin.MakeBudgetAsync(1, new() { ["tenantId"] = strict.Id });
 
-        using var refused = await strict.PostAsync("/v1/chat/completions", Call.Replace("mock/gpt-4o", "mock/unheard-of", StringComparison.Ordinal));
+        using var refused = await strict.PostAsync("/v1/chat/completions", MockCall.Body.Replace("mock/gpt-4o", "mock/unheard-of", StringComparison.Ordinal));
 
         Assert.Equal(HttpStatusCode.Forbidden, refused.StatusCode);
         Assert.Equal("unpriced_model", (string?)(await refused.Content.ReadFromJsonAsync<JsonNode>())!["error"]!["code"]);
@@ -386,9 +383,9 @@ public sealed class CapTests : IAsyncLifetime
     {
         const string Prediction = """{"type":"content","content":"0123456789"}""";
 
-        using var answer = await _tenant.PostAsync("/v1/budget/estimate", Call.Replace("\"metadata\"", "\"prediction\":" + Prediction + ",\"metadata\"", StringComparison.Ordinal));
+        using var answer = await _tenant.PostAsync("/v1/budget/estimate", MockCall.Body.Replace("\"metadata\"", "\"prediction\":" + Prediction + ",\"metadata\"", StringComparison.Ordinal));
 
-        Assert.Equal(Cost + (Prediction.Length * 0.00001m), (decimal)(await answer.Content.ReadFromJsonAsync<JsonNode>())!["maxCostUsd"]!);
+        Assert.Equal(MockCall.Cost + (Prediction.Length * 0.00001m), (decimal)(await answer.Content.ReadFromJsonAsync<JsonNode>())!["maxCostUsd"]!);
     }
 
     [Fact]
@@ -432,15 +429,15 @@ public sealed class CapTests : IAsyncLifetime
             using (var tenant = await TestTenant.CreateAsync(node))
             {
                 await node.Admin.MakeBudgetAsync(1, new() { ["tenantId"] = tenant.Id });
-                using var answer = await tenant.PostAsync("/v1/chat/completions", Call);
+                using var answer = await tenant.PostAsync("/v1/chat/completions", MockCall.Body);
             }
 
             var granted = await GrantedAsync();
             await node.DisposeAsync();
 
             // Some was fetched ahead, for calls to come.
-            Assert.True(granted > Cost);
-            Assert.Equal(Cost, await GrantedAsync());
+            Assert.True(granted > MockCall.Cost);
+            Assert.Equal(MockCall.Cost, await GrantedAsync());
 
             async Task<decimal> GrantedAsync() => Usd.FromPico(await connection.QuerySingleAsync<long>("SELECT granted_pico_usd FROM leases")).ToDecimal();
         }
@@ -453,15 +450,15 @@ public sealed class CapTests : IAsyncLifetime
     [Fact]
     public async Task Estimate_PricesACall_AndDispatchesNothing()
     {
-        await TenantBudgetAsync(Cost);
+        await TenantBudgetAsync(MockCall.Cost);
 
-        using var answer = await _tenant.PostAsync("/v1/budget/estimate", Call);
+        using var answer = await _tenant.PostAsync("/v1/budget/estimate", MockCall.Body);
         var estimate = (await answer.Content.ReadFromJsonAsync<JsonNode>())!;
         await CallAsync();
-        using var after = await _tenant.PostAsync("/v1/budget/estimate", Call);
+        using var after = await _tenant.PostAsync("/v1/budget/estimate", MockCall.Body);
 
-        Assert.Equal((Cost, true), ((decimal)estimate["maxCostUsd"]!, (bool)estimate["admitted"]!));
-        Assert.Equal(Cost, (decimal)Assert.Single(estimate["budgets"]!.AsArray())!["limitUsd"]!);
+        Assert.Equal((MockCall.Cost, true), ((decimal)estimate["maxCostUsd"]!, (bool)estimate["admitted"]!));
+        Assert.Equal(MockCall.Cost, (decimal)Assert.Single(estimate["budgets"]!.AsArray())!["limitUsd"]!);
         Assert.False((bool)(await after.Content.ReadFromJsonAsync<JsonNode>())!["admitted"]!);
         Assert.Single(await _tenant.CostsAsync());
     }
@@ -480,7 +477,7 @@ public sealed class CapTests : IAsyncLifetime
     }
 
     private static string CallOf(int completionTokens) =>
-        Call.Replace("500", completionTokens.ToString(System.Globalization.CultureInfo.InvariantCulture), StringComparison.Ordinal);
+        MockCall.Body.Replace("500", completionTokens.ToString(System.Globalization.CultureInfo.InvariantCulture), StringComparison.Ordinal);
 
     private async Task<(int Soft, int Hard)> ToldAsync() =>
         ((await _node.Admin.AuditAsync("BUDGET_CAP_SOFT")).Count, (await _node.Admin.AuditAsync("BUDGET_CAP_HARD")).Count);
@@ -488,17 +485,9 @@ public sealed class CapTests : IAsyncLifetime
     /// <summary>The usage, once it says that so many calls were refused: they are written twice a second.</summary>
     private async Task<JsonObject> UntilBlockedAsync(JsonObject budget, int calls)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        while (true)
-        {
-            var usage = await _node.Admin.UsageAsync(budget);
-            if ((int)usage["blockedCount"]! == calls)
-            {
-                return usage;
-            }
-
-            patience.Token.ThrowIfCancellationRequested();
-        }
+        JsonObject usage = [];
+        await Await.TrueAsync(async () => (int)(usage = await _node.Admin.UsageAsync(budget))["blockedCount"]! == calls, $"{calls} refusals to be written");
+        return usage;
     }
 
     private Task<JsonObject> TenantBudgetAsync(decimal limitUsd, JsonObject? fields = null)
@@ -508,17 +497,7 @@ public sealed class CapTests : IAsyncLifetime
         return _node.Admin.MakeBudgetAsync(limitUsd, fields);
     }
 
-    private static async Task UntilAsync(Func<Task<bool>> condition)
-    {
-        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
-        using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
-        while (!await condition())
-        {
-            await poll.WaitForNextTickAsync(patience.Token);
-        }
-    }
-
-    private async Task<(HttpStatusCode Status, JsonNode Body, IReadOnlyDictionary<string, string> Headers)> CallAsync(string body = Call)
+    private async Task<(HttpStatusCode Status, JsonNode Body, IReadOnlyDictionary<string, string> Headers)> CallAsync(string body = MockCall.Body)
     {
         using var answer = await _tenant.PostAsync("/v1/chat/completions", body);
         return (

@@ -11,10 +11,6 @@ namespace Dvara.FunctionalTests.Budgets;
 /// <summary>A budget of a key is one of all that the key is rotated to, and of all that it was rotated from.</summary>
 public sealed class KeyLineTests : IDisposable
 {
-    private const decimal Cost = 0.0075m;
-    private const string Call =
-        """{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}],"metadata":{"mock":{"prompt_tokens":"1000","completion_tokens":"500"}}}""";
-
     private readonly string _data = Directory.CreateTempSubdirectory("dvara-test-").FullName;
 
     public void Dispose() => Directory.Delete(_data, recursive: true);
@@ -27,7 +23,7 @@ public sealed class KeyLineTests : IDisposable
         await using (var node = await GatewayEnvironment.StartAsync(dataDirectory: _data))
         {
             using var tenant = await TestTenant.CreateAsync(node);
-            budget = await node.Admin.MakeBudgetAsync(10 * Cost, new() { ["apiKeyId"] = tenant.KeyId });
+            budget = await node.Admin.MakeBudgetAsync(10 * MockCall.Cost, new() { ["apiKeyId"] = tenant.KeyId });
             Assert.Equal(Enumerable.Repeat(HttpStatusCode.OK, 6), await CallAsync(node, Enumerable.Repeat(tenant.Key, 6)));
 
             var (second, secondId) = await tenant.RotateAsync();
@@ -40,13 +36,13 @@ public sealed class KeyLineTests : IDisposable
         await using var again = await GatewayEnvironment.StartAsync(dataDirectory: _data);
         foreach (var key in keys)
         {
-            Assert.Equal(((string?)budget["id"], 8 * Cost), await BudgetOfAsync(again, key));
+            Assert.Equal(((string?)budget["id"], 8 * MockCall.Cost), await BudgetOfAsync(again, key));
         }
 
         Assert.Equal(
             [HttpStatusCode.OK, HttpStatusCode.OK, HttpStatusCode.PaymentRequired, HttpStatusCode.PaymentRequired, HttpStatusCode.PaymentRequired],
             await CallAsync(again, [keys[2], keys[0], .. keys]));
-        Assert.Equal((10 * Cost, 10, 0m), await UsedAsync(again, budget));
+        Assert.Equal((10 * MockCall.Cost, 10, 0m), await UsedAsync(again, budget));
     }
 
     [Fact]
@@ -59,14 +55,14 @@ public sealed class KeyLineTests : IDisposable
         var (successor, successorId) = await tenant.RotateAsync();
         await CallAsync(node, [successor]);
 
-        var budget = await node.Admin.MakeBudgetAsync(6 * Cost, new() { ["apiKeyId"] = successorId });
+        var budget = await node.Admin.MakeBudgetAsync(6 * MockCall.Cost, new() { ["apiKeyId"] = successorId });
 
         Assert.Equal(successorId, (string?)budget["apiKeyId"]);
-        Assert.Equal((4 * Cost, 4, 0m), await UsedAsync(node, budget));
+        Assert.Equal((4 * MockCall.Cost, 4, 0m), await UsedAsync(node, budget));
         Assert.Equal(
             [HttpStatusCode.OK, HttpStatusCode.OK, HttpStatusCode.PaymentRequired, HttpStatusCode.PaymentRequired, HttpStatusCode.OK],
             await CallAsync(node, [tenant.Key, successor, tenant.Key, successor, other.Key]));
-        Assert.Equal((6 * Cost, 6, 0m), await UsedAsync(node, budget));
+        Assert.Equal((6 * MockCall.Cost, 6, 0m), await UsedAsync(node, budget));
     }
 
     private static async Task<List<HttpStatusCode>> CallAsync(GatewayEnvironment node, IEnumerable<string> keys)
@@ -74,7 +70,7 @@ public sealed class KeyLineTests : IDisposable
         var statuses = new List<HttpStatusCode>();
         foreach (var key in keys)
         {
-            using var answer = await SendAsync(node, key, HttpMethod.Post, "/v1/chat/completions", new StringContent(Call, Encoding.UTF8, "application/json"));
+            using var answer = await SendAsync(node, key, HttpMethod.Post, "/v1/chat/completions", new StringContent(MockCall.Body, Encoding.UTF8, "application/json"));
             statuses.Add(answer.StatusCode);
         }
 

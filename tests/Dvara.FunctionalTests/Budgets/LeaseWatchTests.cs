@@ -15,10 +15,6 @@ namespace Dvara.FunctionalTests.Budgets;
 /// <summary>A silo's looks at its leases: what happens when they fail, and when there are none.</summary>
 public sealed class LeaseWatchTests : IAsyncLifetime
 {
-    private const decimal Cost = 0.0075m;
-    private const string Call =
-        """{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}],"metadata":{"mock":{"prompt_tokens":"1000","completion_tokens":"500"}}}""";
-
     private static readonly DateTimeOffset Now = new(2026, 4, 15, 12, 0, 0, TimeSpan.Zero);
 
     private GatewayEnvironment _node = null!;
@@ -41,14 +37,14 @@ public sealed class LeaseWatchTests : IAsyncLifetime
     public async Task Slice_WhoseTimeRanOut_IsAskedForBeforeAnythingIsHeldFromIt()
     {
         var budget = await _node.Admin.MakeBudgetAsync(1, new() { ["tenantId"] = _tenant.Id });
-        Assert.Equal(HttpStatusCode.OK, (await CallAsync()).Status);
+        Assert.Equal(HttpStatusCode.OK, (await _tenant.CallAsync()).Status);
         await _node.Services.GetServices<IHostedService>().OfType<LeaseWatch>().Single().StopAsync(TestContext.Current.CancellationToken);
         var (lease, journal) = (_node.Services.GetRequiredService<CapLeases>().All.Single(), _node.Services.GetRequiredService<Journal>().Id);
         var database = _node.Services.GetRequiredService<Database>();
 
         await LapseAsync();
         var asked = await AskedAsync();
-        Assert.Equal(HttpStatusCode.OK, (await CallAsync()).Status);
+        Assert.Equal(HttpStatusCode.OK, (await _tenant.CallAsync()).Status);
         Assert.True(await AskedAsync() > asked);
 
         // Written off meanwhile, and lent to others: the money that the slice still knows of is theirs.
@@ -56,10 +52,10 @@ public sealed class LeaseWatchTests : IAsyncLifetime
         await database.WriteAsync(WriteLane.Admin, transaction => JournalLeaseStore.GiveBackAsync(transaction, journal, Now), TestContext.Current.CancellationToken);
         await ExecuteAsync(
             "INSERT INTO leases (cap_id, start_ms, journal_id, granted_pico_usd, settled_pico_usd) VALUES (@cap, @start, @other, @rest, @rest)",
-            new { cap = lease.Cap.Id, start = lease.Period.From, other = new JournalId(Guid.NewGuid()), rest = Usd.FromDecimal(1 - (2 * Cost)) });
-        Assert.True(lease.Slice.Free.ToDecimal() >= Cost);
+            new { cap = lease.Cap.Id, start = lease.Period.From, other = new JournalId(Guid.NewGuid()), rest = Usd.FromDecimal(1 - (2 * MockCall.Cost)) });
+        Assert.True(lease.Slice.Free.ToDecimal() >= MockCall.Cost);
 
-        Assert.Equal((HttpStatusCode.PaymentRequired, false), await CallAsync());
+        Assert.Equal((HttpStatusCode.PaymentRequired, false), await _tenant.CallAsync());
         Assert.Equal((1m, 0m), await SpentAsync(budget));
 
         async Task LapseAsync()
@@ -74,7 +70,7 @@ public sealed class LeaseWatchTests : IAsyncLifetime
     [Fact]
     public async Task LeaseThatCannotBeWritten_DoesNotKeepTheOthersFromBeingLookedAt()
     {
-        var tight = await _node.Admin.MakeBudgetAsync(1.5m * Cost, new() { ["tenantId"] = _tenant.Id });
+        var tight = await _node.Admin.MakeBudgetAsync(1.5m * MockCall.Cost, new() { ["tenantId"] = _tenant.Id });
         var others = new List<JsonObject>();
         for (var i = 0; i < 3; i++)
         {
@@ -87,8 +83,8 @@ public sealed class LeaseWatchTests : IAsyncLifetime
               CREATE TRIGGER stuck BEFORE UPDATE ON leases FOR EACH ROW WHEN (new.refused > old.refused) EXECUTE FUNCTION refuse();
               """
             : "CREATE TRIGGER stuck BEFORE UPDATE ON leases WHEN new.refused > old.refused BEGIN SELECT RAISE(ABORT, 'stuck'); END");
-        Assert.Equal(HttpStatusCode.OK, (await CallAsync()).Status);
-        Assert.Equal(HttpStatusCode.PaymentRequired, (await CallAsync()).Status);
+        Assert.Equal(HttpStatusCode.OK, (await _tenant.CallAsync()).Status);
+        Assert.Equal(HttpStatusCode.PaymentRequired, (await _tenant.CallAsync()).Status);
 
         // It takes a look to give their money back.
         foreach (var budget in others)
@@ -122,12 +118,5 @@ public sealed class LeaseWatchTests : IAsyncLifetime
     {
         await using var connection = await _node.ConnectAsync();
         await connection.ExecuteAsync(sql, parameters);
-    }
-
-    private async Task<(HttpStatusCode Status, bool Retryable)> CallAsync()
-    {
-        using var answer = await _tenant.PostAsync("/v1/chat/completions", Call);
-        var budget = JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"]?["budget"];
-        return (answer.StatusCode, (bool?)budget?["retryable"] ?? false);
     }
 }

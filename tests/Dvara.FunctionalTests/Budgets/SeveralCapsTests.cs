@@ -8,12 +8,6 @@ namespace Dvara.FunctionalTests.Budgets;
 /// <summary>Four caps match; whichever of them refuses, the other three hold nothing of the call.</summary>
 public sealed class SeveralCapsTests
 {
-    private const decimal Cost = 0.0075m;
-    private const string Call = """
-        {"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}],
-         "metadata":{"tags":{"project":"apollo"},"mock":{"prompt_tokens":"1000","completion_tokens":"500"}}}
-        """;
-
     [Fact]
     public async Task Refusal_ByAnyOfFourCaps_LeavesNothingHeldInTheOthers()
     {
@@ -33,14 +27,14 @@ public sealed class SeveralCapsTests
             {
                 scopes[i]["tenantId"] = tenant.Id;
                 scopes[i]["name"] = $"{i}";
-                all.Add(await node.Admin.MakeBudgetAsync(i == tight ? 1.5m * Cost : 1, scopes[i]));
+                all.Add(await node.Admin.MakeBudgetAsync(i == tight ? 1.5m * MockCall.Cost : 1, scopes[i]));
             }
 
-            using var admitted = await tenant.PostAsync("/v1/chat/completions", Call);
+            using var admitted = await tenant.PostAsync("/v1/chat/completions", MockCall.Tagged);
             Assert.Equal(HttpStatusCode.OK, admitted.StatusCode);
             for (var call = 0; call < 3; call++)
             {
-                using var refused = await tenant.PostAsync("/v1/chat/completions", Call);
+                using var refused = await tenant.PostAsync("/v1/chat/completions", MockCall.Tagged);
                 Assert.Equal(HttpStatusCode.PaymentRequired, refused.StatusCode);
                 Assert.Equal($"{tight}", (string?)JsonNode.Parse(await refused.Content.ReadAsStringAsync())!["error"]!["budget"]!["name"]);
             }
@@ -56,7 +50,7 @@ public sealed class SeveralCapsTests
         {
             await Await.TrueAsync(async () => (decimal)(await node.Admin.UsageAsync(budget))["heldUsd"]! == 0, $"cap {budget["name"]} to hold nothing");
             var usage = await node.Admin.UsageAsync(budget);
-            Assert.Equal((Cost, 0m), ((decimal)usage["spentUsd"]!, (decimal)usage["exposureUsd"]!));
+            Assert.Equal((MockCall.Cost, 0m), ((decimal)usage["spentUsd"]!, (decimal)usage["exposureUsd"]!));
         }
     }
 }

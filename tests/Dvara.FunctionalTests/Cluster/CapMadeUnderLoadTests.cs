@@ -1,4 +1,4 @@
-using System.Text;
+using System.Net;
 using System.Text.Json.Nodes;
 using Dapper;
 using Dvara.Testing;
@@ -11,22 +11,13 @@ namespace Dvara.FunctionalTests.Cluster;
 public sealed class CapMadeUnderLoadTests
 {
     private const int Silos = 3;
-    private const string Call =
-        """{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}],"metadata":{"mock":{"prompt_tokens":"1000","completion_tokens":"500"}}}""";
-
-    private static readonly string Tagged = Call.Replace("\"mock\":{", "\"tags\":{\"project\":\"apollo\"},\"mock\":{", StringComparison.Ordinal);
 
     [Fact]
     public async Task CapMadeWhileSeveralJournalsHoldCharges_CountsEachOnce()
     {
         await using var cluster = await TestCluster.StartAsync(Silos);
         using var tenant = await TestTenant.CreateAsync(cluster.Nodes[0]);
-        var clients = cluster.Nodes.Select(node =>
-        {
-            var client = new HttpClient { BaseAddress = node.BaseAddress };
-            client.DefaultRequestHeaders.Authorization = tenant.Client.DefaultRequestHeaders.Authorization;
-            return client;
-        }).ToArray();
+        var clients = cluster.ClientsOf(tenant);
         // The first makes the caps: it ships what it has itself before it does.
         var others = clients[1..];
         await using var connection = new NpgsqlConnection(cluster.Database);
@@ -56,7 +47,7 @@ public sealed class CapMadeUnderLoadTests
 
         // And as it comes.
         using var stop = new CancellationTokenSource();
-        var load = clients.SelectMany(client => Enumerable.Range(0, 4).Select(caller => CallUntilAsync(client, caller % 2 == 0 ? Call : Tagged, stop.Token))).ToList();
+        var load = clients.SelectMany(client => Enumerable.Range(0, 4).Select(caller => CallUntilAsync(client, caller % 2 == 0 ? MockCall.Body : MockCall.Tagged, stop.Token))).ToList();
         for (var cap = 0; cap < 6; cap++)
         {
             budgets.Add(await MakeAsync(isTag: cap % 2 == 0, at: cap % Silos));
@@ -91,7 +82,7 @@ public sealed class CapMadeUnderLoadTests
 
             budgets.Add(await making);
             // Known and used, so that no call of the next round needs the ledger first.
-            await Task.WhenAll(others.Select(client => client.AwaitBudgetsAsync(Tagged, budgets.Count)));
+            await Task.WhenAll(others.Select(client => client.AwaitBudgetsAsync(MockCall.Tagged, budgets.Count)));
             await CallAllAsync(others, 1);
         }
 
@@ -120,11 +111,10 @@ public sealed class CapMadeUnderLoadTests
 
     /// <summary>So many of each kind at each silo.</summary>
     private static Task CallAllAsync(HttpClient[] clients, int calls) => Task.WhenAll(
-        clients.SelectMany(client => Enumerable.Range(0, 2 * calls).Select(call => CallAsync(client, call % 2 == 0 ? Call : Tagged))));
+        clients.SelectMany(client => Enumerable.Range(0, 2 * calls).Select(call => CallAsync(client, call % 2 == 0 ? MockCall.Body : MockCall.Tagged))));
 
     private static async Task CallAsync(HttpClient client, string call)
     {
-        using var answer = await client.PostAsync("/v1/chat/completions", new StringContent(call, Encoding.UTF8, "application/json"));
-        answer.EnsureSuccessStatusCode();
+        Assert.Equal(HttpStatusCode.OK, (await client.CallAsync(call)).Status);
     }
 }

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
-using System.Text;
 using System.Text.Json.Nodes;
 using Dapper;
 using Dvara.Domain;
@@ -19,15 +18,12 @@ public sealed class PeriodChangeTests
     private const int Silos = 3;
     private const int CallersPerSilo = 4;
     private const int Room = 20;
-    private const decimal Cost = 0.0075m;
-    private const string Call =
-        """{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}],"metadata":{"mock":{"prompt_tokens":"1000","completion_tokens":"500"}}}""";
 
     private static readonly DateTimeOffset April = new(2026, 4, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly DateTimeOffset May = new(2026, 5, 1, 0, 0, 0, TimeSpan.Zero);
 
     // So early that nobody fetches ahead yet.
-    private readonly StepClock _clock = new(May.AddSeconds(-61), isTiming: true);
+    private readonly StepClock _clock = new(May.AddSeconds(-61), realTimestamps: true);
     private readonly Asks _asks = new();
 
     [Fact]
@@ -38,14 +34,14 @@ public sealed class PeriodChangeTests
         using var wideTenant = await TestTenant.CreateAsync(cluster.Nodes[0]);
         using var tightTenant = await TestTenant.CreateAsync(cluster.Nodes[0]);
         var wide = await admin.MakeBudgetAsync(1_000_000, new() { ["tenantId"] = wideTenant.Id });
-        var tight = await admin.MakeBudgetAsync(Room * Cost, new() { ["tenantId"] = tightTenant.Id, ["holdWaitMs"] = 0 });
-        var (wideClients, tightClients) = (ClientsOf(cluster, wideTenant), ClientsOf(cluster, tightTenant));
-        await Task.WhenAll(wideClients.Concat(tightClients).Select(client => client.AwaitBudgetsAsync(Call, 1)));
+        var tight = await admin.MakeBudgetAsync(Room * MockCall.Cost, new() { ["tenantId"] = tightTenant.Id, ["holdWaitMs"] = 0 });
+        var (wideClients, tightClients) = (cluster.ClientsOf(wideTenant), cluster.ClientsOf(tightTenant));
+        await Task.WhenAll(wideClients.Concat(tightClients).Select(client => client.AwaitBudgetsAsync(MockCall.Body, 1)));
 
         using var stop = new CancellationTokenSource();
         var answers = wideClients.Select(_ => new ConcurrentQueue<HttpStatusCode>()).ToArray();
         var load = Enumerable.Range(0, Silos * CallersPerSilo).Select(caller => CallUntilAsync(wideClients[caller % Silos], answers[caller % Silos], stop.Token)).ToList();
-        await Task.WhenAll(tightClients.Select(UntilRefusedAsync));
+        await Task.WhenAll(tightClients.Select(client => client.UseUpAsync()));
         await AnsweredAsync(answers, 100);
 
         // The last instant: each silo fetches ahead what it uses in a few seconds.
@@ -59,7 +55,7 @@ public sealed class PeriodChangeTests
         _clock.SetUtcNow(May);
         await AnsweredAsync(answers, 50);
         var (asks, seconds) = (_asks.Of(wide, May), time.Elapsed.TotalSeconds);
-        await Task.WhenAll(tightClients.Select(UntilRefusedAsync));
+        await Task.WhenAll(tightClients.Select(client => client.UseUpAsync()));
         await stop.CancelAsync();
         await Task.WhenAll(load);
 
@@ -76,7 +72,7 @@ public sealed class PeriodChangeTests
                 await connection.QueryAsync<(DateTimeOffset, DateTimeOffset)>("SELECT start_ms, end_ms FROM cap_periods WHERE cap_id = @cap ORDER BY 1", new { cap = IdOf(budget) }));
             var lines = await DrillLoad.ReadLinesAsync(admin, tenant.Id);
             var (before, after) = (lines.Count(line => TimeOf(line) < May), lines.Count(line => TimeOf(line) >= May));
-            Assert.Equal([before * Cost, after * Cost], await SpentAsync(connection, budget));
+            Assert.Equal([before * MockCall.Cost, after * MockCall.Cost], await SpentAsync(connection, budget));
             if (budget == tight)
             {
                 Assert.Equal((Room, Room), (before, after));
@@ -87,16 +83,6 @@ public sealed class PeriodChangeTests
     private static Guid IdOf(JsonObject budget) => Guid.Parse((string)budget["id"]!);
 
     private static DateTimeOffset TimeOf(JsonNode line) => DateTimeOffset.Parse((string)line["timestamp"]!, System.Globalization.CultureInfo.InvariantCulture);
-
-    private static HttpClient[] ClientsOf(TestCluster cluster, TestTenant tenant) =>
-    [
-        .. cluster.Nodes.Select(node =>
-        {
-            var client = new HttpClient { BaseAddress = node.BaseAddress };
-            client.DefaultRequestHeaders.Authorization = tenant.Client.DefaultRequestHeaders.Authorization;
-            return client;
-        }),
-    ];
 
     /// <summary>So many more answers of every silo.</summary>
     private static Task AnsweredAsync(ConcurrentQueue<HttpStatusCode>[] answers, int more)
@@ -109,22 +95,9 @@ public sealed class PeriodChangeTests
     {
         while (!stop.IsCancellationRequested)
         {
-            using var answer = await CallAsync(client);
-            answers.Enqueue(answer.StatusCode);
+            answers.Enqueue((await client.CallAsync()).Status);
         }
     }
-
-    private static Task UntilRefusedAsync(HttpClient client) => Await.TrueAsync(
-        async () =>
-        {
-            using var answer = await CallAsync(client);
-            return answer.StatusCode == HttpStatusCode.PaymentRequired
-                && !(bool)JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["error"]!["budget"]!["retryable"]!;
-        },
-        "a refusal for good");
-
-    private static Task<HttpResponseMessage> CallAsync(HttpClient client) =>
-        client.PostAsync("/v1/chat/completions", new StringContent(Call, Encoding.UTF8, "application/json"));
 
     /// <summary>Of the cap's periods, the first one first.</summary>
     private static async Task<IEnumerable<decimal>> SpentAsync(NpgsqlConnection connection, JsonObject budget) =>
