@@ -80,10 +80,13 @@ public sealed class FailoverTests
         var write = database.WriteAsync(WriteLane.Admin, t => t.Connection!.ExecuteAsync("UPDATE change_counter SET value = 7", transaction: t), CancellationToken.None);
         // What a timeout of ours, of the server or an operator does to the wait.
         const string cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
-        while (!write.IsCompleted)
-        {
-            await ExecuteAsync(server.ConnectionString, cancel);
-        }
+        await Await.TrueAsync(
+            async () =>
+            {
+                await ExecuteAsync(server.ConnectionString, cancel);
+                return write.IsCompleted;
+            },
+            "the wait for the standby to be cancelled");
 
         var exception = await Assert.ThrowsAsync<CommitUnconfirmedException>(() => write);
         Assert.True(Database.IsAway(exception));
@@ -144,14 +147,13 @@ public sealed class FailoverTests
         }
 
         await ExecuteAsync(cluster.Database, "SET default_transaction_read_only = off", $"ALTER DATABASE {name} RESET default_transaction_read_only", cut);
-        using var patience = new CancellationTokenSource(Patience);
-        HttpStatusCode status;
-        do
-        {
-            using var again = await node.Admin.PostAsJsonAsync("/v1/admin/tenants", new { name = "x" }, patience.Token);
-            status = again.StatusCode;
-        }
-        while (status != HttpStatusCode.Created);
+        await Await.TrueAsync(
+            async () =>
+            {
+                using var again = await node.Admin.PostAsJsonAsync("/v1/admin/tenants", new { name = "x" });
+                return again.StatusCode == HttpStatusCode.Created;
+            },
+            "writes to be taken again");
     }
 
     [Fact]

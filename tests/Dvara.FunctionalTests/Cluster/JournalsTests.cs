@@ -284,15 +284,7 @@ public sealed class JournalsTests : IAsyncLifetime
         return connection;
     }
 
-    private static async Task UntilAsync<T>(T expected, Func<Task<T>> read)
-    {
-        using var patience = new CancellationTokenSource(Patience);
-        using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
-        while (!Equals(await read(), expected))
-        {
-            await poll.WaitForNextTickAsync(patience.Token);
-        }
-    }
+    private static Task UntilAsync<T>(T expected, Func<Task<T>> read) => Await.TrueAsync(async () => Equals(await read(), expected), $"{expected}");
 
     private static async Task<long?> PendingAsync(GatewayEnvironment node, string journal) =>
         (long?)(await node.Admin.GetFromJsonAsync<JsonNode>("/v1/admin/journals"))!["items"]!.AsArray().Single(item => (string)item!["id"]! == journal)!["pending"];

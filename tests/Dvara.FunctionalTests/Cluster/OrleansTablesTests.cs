@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using System.Net;
 using Dvara.Server.Hosting;
+using Dvara.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
@@ -14,8 +14,6 @@ namespace Dvara.FunctionalTests.Cluster;
 /// <summary>Our tables and query texts under the real providers and real silos; what holds for grain state holds on SQLite too.</summary>
 public sealed class OrleansTablesTests(OrleansCluster cluster) : IClassFixture<OrleansCluster>
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
-
     private static readonly DateTime Now = DateTime.SpecifyKind(TimeProvider.System.GetUtcNow().UtcDateTime.Date, DateTimeKind.Utc);
 
     [Fact]
@@ -23,7 +21,7 @@ public sealed class OrleansTablesTests(OrleansCluster cluster) : IClassFixture<O
     {
         foreach (var node in new[] { cluster.First, cluster.Second })
         {
-            await UntilAsync("both silos are active", async () =>
+            await UntilAsync("both silos to be active", async () =>
             {
                 var active = await node.Grains.GetGrain<IManagementGrain>(0).GetHosts(onlyActive: true);
                 return active.ContainsKey(cluster.First.Address) && active.ContainsKey(cluster.Second.Address);
@@ -47,11 +45,11 @@ public sealed class OrleansTablesTests(OrleansCluster cluster) : IClassFixture<O
     {
         var members = cluster.First.Services.GetRequiredService<IMembershipTable>();
         using var process = DoomedSilo.Start(cluster.Database.Application);
-        await UntilAsync("the third silo is active", async () => (await ThirdAsync())?.Status == SiloStatus.Active);
+        await UntilAsync("the third silo to be active", async () => (await ThirdAsync())?.Status == SiloStatus.Active);
 
         process.Kill();
 
-        await UntilAsync("the third silo is dead", async () => (await ThirdAsync())?.Status == SiloStatus.Dead);
+        await UntilAsync("the third silo to be dead", async () => (await ThirdAsync())?.Status == SiloStatus.Dead);
         Assert.NotEmpty((await ThirdAsync())!.SuspectTimes!);
 
         async Task<MembershipEntry?> ThirdAsync() => (await members.ReadAllAsync()).Members
@@ -313,15 +311,7 @@ public sealed class OrleansTablesTests(OrleansCluster cluster) : IClassFixture<O
     private static ReminderEntry Reminder(GrainId grain, string name, TimeSpan period) =>
         new() { GrainId = grain, ReminderName = name, StartAt = Now.AddDays(1), Period = period };
 
-    private static async Task UntilAsync(string what, Func<Task<bool>> holds)
-    {
-        var watch = Stopwatch.StartNew();
-        while (!await holds())
-        {
-            Assert.True(watch.Elapsed < Patience, $"Not within {Patience.TotalSeconds} s: {what}.");
-            await Task.Delay(50);
-        }
-    }
+    private static Task UntilAsync(string what, Func<Task<bool>> holds) => Await.TrueAsync(holds, what);
 }
 
 /// <summary>What the grains of these tests would keep.</summary>

@@ -97,14 +97,14 @@ public sealed class ExposureTests : IDisposable
     /// <summary>The silo takes the resolution over when it next looks at its leases.</summary>
     private static async Task<HttpStatusCode> UntilAdmittedAsync(HttpClient client)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (true)
-        {
-            using var answer = await client.PostAsync("/v1/chat/completions", new StringContent(Call, Encoding.UTF8, "application/json"), patience.Token);
-            if (answer.StatusCode != HttpStatusCode.PaymentRequired)
+        HttpStatusCode status = default;
+        await Await.TrueAsync(
+            async () =>
             {
-                return answer.StatusCode;
-            }
-        }
+                using var answer = await client.PostAsync("/v1/chat/completions", new StringContent(Call, Encoding.UTF8, "application/json"));
+                return (status = answer.StatusCode) != HttpStatusCode.PaymentRequired;
+            },
+            "the resolution to be seen");
+        return status;
     }
 }

@@ -219,7 +219,9 @@ public sealed class ClientAbortTests : IAsyncLifetime
             var buffer = new byte[4096];
             while (!text.Contains(sees, StringComparison.Ordinal))
             {
-                text += Encoding.UTF8.GetString(buffer, 0, await content.ReadAsync(buffer, leave.Token));
+                var read = await content.ReadAsync(buffer, leave.Token);
+                Assert.True(read > 0, text);
+                text += Encoding.UTF8.GetString(buffer, 0, read);
             }
 
             await leave.CancelAsync();
@@ -234,23 +236,14 @@ public sealed class ClientAbortTests : IAsyncLifetime
         });
     }
 
-    private Task DrainsAsync() => UntilAsync(() => Task.FromResult(_environment.Services.GetRequiredService<DrainGate>().Running == 1));
+    private Task DrainsAsync() => Await.TrueAsync(
+        () => Task.FromResult(_environment.Services.GetRequiredService<DrainGate>().Running == 1), "the answer to be read on");
 
     private async Task<JsonObject> LineAsync()
     {
         IReadOnlyList<JsonObject> lines = [];
-        await UntilAsync(async () => (lines = await _tenant.CostsAsync()).Count > 0);
+        await Await.TrueAsync(async () => (lines = await _tenant.CostsAsync()).Count > 0, "the charge");
         return Assert.Single(lines);
-    }
-
-    private static async Task UntilAsync(Func<Task<bool>> condition)
-    {
-        using var patience = new CancellationTokenSource(Patience);
-        using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
-        while (!await condition())
-        {
-            await poll.WaitForNextTickAsync(patience.Token);
-        }
     }
 
     private static TaskCompletionSource New() => new(TaskCreationOptions.RunContinuationsAsynchronously);

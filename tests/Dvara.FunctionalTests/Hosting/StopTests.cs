@@ -123,23 +123,27 @@ public sealed class StopTests : IAsyncDisposable
         await using (var node = await GatewayProcess.StartAsync(_folder, FlushFault.Settings))
         {
             using var client = await ClientAsync(node);
-            while (!node.HasExited)
-            {
-                try
+            await Await.TrueAsync(
+                async () =>
                 {
-                    using var answer = await client.PostAsync("/v1/chat/completions", Json(Mocked));
-                    answered += answer.StatusCode == HttpStatusCode.OK ? 1 : 0;
-                }
-                catch (HttpRequestException)
-                {
-                    break;
-                }
+                    try
+                    {
+                        using var answer = await client.PostAsync("/v1/chat/completions", Json(Mocked));
+                        answered += answer.StatusCode == HttpStatusCode.OK ? 1 : 0;
+                    }
+                    catch (HttpRequestException)
+                    {
+                        return true;
+                    }
 
-                if (answered == 3)
-                {
-                    node.BreakFlushes();
-                }
-            }
+                    if (answered == 3)
+                    {
+                        node.BreakFlushes();
+                    }
+
+                    return node.HasExited;
+                },
+                "the process to end");
 
             Assert.NotEqual(0, await node.WaitForExitAsync(TimeSpan.FromSeconds(30)));
             Assert.Contains("The journal can no longer be trusted; the process ends.", node.Output, StringComparison.Ordinal);
