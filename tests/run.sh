@@ -35,10 +35,10 @@ fi
 
 # What a suite runs: the project, and which part of it.
 unit=(Dvara.UnitTests)
-functional=(Dvara.FunctionalTests)
+functional=(Dvara.FunctionalTests -maxThreads 3)
 stress=(Dvara.StressTests -showLiveOutput)
 postgres_unit=(Dvara.UnitTests -namespace Dvara.UnitTests.Metering)
-# Nodes wait for the server now and then: three tests at a time use two cores better than two.
+# Nodes wait for their database and their timers now and then: three tests at a time use two cores better than two.
 postgres_functional=(Dvara.FunctionalTests -maxThreads 3)
 for slice in AdminTokens ApiKeys Audit Budgets Chargeback Costs Metering Pricing Tenants; do
   postgres_functional+=(-namespace "Dvara.FunctionalTests.$slice")
