@@ -54,10 +54,13 @@ public sealed class RoleTests
     {
         await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(database) { Pooling = false }.ToString());
         await connection.OpenAsync();
-        await Await.TrueAsync(
-            async () => await connection.QuerySingleAsync<long>(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'dvara-orleans'") > 0,
-            "the gateway to ask for silos");
+        using var patience = new CancellationTokenSource(Patience);
+        using var poll = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        while (await connection.QuerySingleAsync<long>(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'dvara-orleans'") == 0)
+        {
+            await poll.WaitForNextTickAsync(patience.Token);
+        }
     }
 
     private static async Task<HttpStatusCode> CallAsync(GatewayEnvironment node, string key)
