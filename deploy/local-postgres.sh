@@ -5,7 +5,7 @@
 #   deploy/local-postgres.sh halt|kill|restart <folder>    stops it as an operator does, kills all of its processes, starts it again
 #   deploy/local-postgres.sh promote <folder>              starts it again on a new timeline, as a standby does that becomes the primary
 set -euo pipefail
-folder=${2:?folder}
+folder=$(realpath -m "${2:?folder}")
 
 need() {
   local root=(); [ "$(id -u)" = 0 ] || root=(sudo)

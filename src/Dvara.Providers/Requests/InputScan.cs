@@ -9,7 +9,7 @@ internal static class InputScan
     public static InputMember MemberAt(scoped in JsonCursor json, Endpoint endpoint) => endpoint switch
     {
         Endpoint.ChatCompletions when json.Is("messages"u8) => InputMember.Messages,
-        Endpoint.ChatCompletions when json.Is("tools"u8) || json.Is("functions"u8) || json.Is("response_format"u8) => InputMember.Json,
+        Endpoint.ChatCompletions when json.Is("tools"u8) || json.Is("functions"u8) || json.Is("response_format"u8) || json.Is("documents"u8) => InputMember.Json,
         Endpoint.Completions when json.Is("prompt"u8) => InputMember.Prompt,
         Endpoint.Completions when json.Is("suffix"u8) => InputMember.Json,
         Endpoint.Embeddings when json.Is("input"u8) => InputMember.Input,

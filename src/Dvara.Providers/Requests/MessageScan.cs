@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace Dvara.Providers.Requests;
@@ -42,6 +43,7 @@ internal static class MessageScan
         {
             var isRole = json.Is("role"u8);
             var isContent = json.Is("content"u8);
+            var isAudio = json.Is("audio"u8);
             if (!json.Next())
             {
                 return false;
@@ -59,9 +61,18 @@ internal static class MessageScan
                     return false;
                 }
             }
-            else if (!ReadOther(ref json, ref sink))
+            else
             {
-                return false;
+                if (isAudio && json.Token != JsonTokenType.Null)
+                {
+                    // Names an answer of before.
+                    sink.Media();
+                }
+
+                if (!ReadOther(ref json, ref sink))
+                {
+                    return false;
+                }
             }
         }
 
@@ -127,25 +138,34 @@ internal static class MessageScan
     {
         while (json.Next() && json.Token == JsonTokenType.PropertyName)
         {
-            var text = json.Is("text"u8) || json.Is("refusal"u8);
+            var type = json.Is("type"u8);
             var media = json.Is("image_url"u8) || json.Is("input_audio"u8) || json.Is("file"u8) || json.Is("video_url"u8);
+            var reference = !media && IsReference(json);
             if (!json.Next())
             {
                 return false;
             }
 
-            if (media)
+            if (media || reference)
             {
                 sink.Media();
             }
 
-            if (!(text ? ReadOther(ref json, ref sink) : json.Skip()))
+            // What is not known here may be read by the model all the same, as text.
+            if (!(type || media ? json.Skip() : ReadOther(ref json, ref sink)))
             {
                 return false;
             }
         }
 
         return json.Problem is null;
+    }
+
+    /// <summary>True of the name of a member that stands for more than it says: <c>document_url</c>, <c>file_id</c>.</summary>
+    private static bool IsReference(scoped in JsonCursor json)
+    {
+        var name = json.Escaped ? Encoding.UTF8.GetBytes(json.Text()) : json.Raw;
+        return name.EndsWith("_url"u8) || name.EndsWith("_id"u8) || name.SequenceEqual("source"u8);
     }
 
     private static bool ReadOther<TSink>(ref JsonCursor json, ref TSink sink)

@@ -124,6 +124,13 @@ internal sealed class CapWrites(Database database, TimeProvider clock)
                 // The cap before its period, as whoever grants takes them.
                 await transaction.Connection!.ExecuteAsync(UpdateSql, Parameters(next), transaction);
                 await RearmAsync(transaction, before, next);
+                if (next.Limit > Usd.Zero)
+                {
+                    // Silos look at what they lease, and none may have a lease of it any more.
+                    var now = clock.GetUtcNow();
+                    await CapEvents.TellDueAsync(transaction, [(next, next.PeriodAt(now))], now);
+                }
+
                 await SealAsync(transaction, next, changed(before, next));
                 return (next, null);
             },

@@ -148,8 +148,9 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
     {
         var (head, _) = await ReadHeadAsync(body, answer.Content.Headers.ContentLength);
         var text = Scrub(Encoding.UTF8.GetString(head.Span));
+        // Of options that the client sent itself, what is wrong may well be its own.
         UsageRejected = asksForUsage && answer.StatusCode == System.Net.HttpStatusCode.BadRequest
-            && !_call.Facts.WantsUsageChunk && text.Contains("stream_options", StringComparison.Ordinal);
+            && _call.Facts.Plan.StreamOptions is null && text.Contains("stream_options", StringComparison.Ordinal);
         await attempt.FailAsync(UsageRejected ? Outcomes.StreamOptionsRejected : Outcomes.ProviderError);
         if (UsageRejected)
         {

@@ -22,6 +22,7 @@ internal sealed class Dispatcher(
     /// <returns>The refusal to answer with, or null when the client has its answer; and whether an attempt tells of it in the ledger.</returns>
     public async Task<(ApiError? Error, bool Attempted)> SendAsync(HttpContext httpContext, AdmittedCall call)
     {
+        var isRejected = false;
         for (var number = 1; ; number++)
         {
             if (node.Overdue.IsCancellationRequested)
@@ -40,7 +41,7 @@ internal sealed class Dispatcher(
 
             Attempt attempt;
             ReadOnlySequence<byte> body;
-            var asks = call.Facts.Stream && call.Route.Provider.AsksForUsage;
+            var asks = call.Facts.Stream && call.Route.Provider.AsksForUsage && !isRejected;
             try
             {
                 // Before the note: what fails behind it must end the attempt.
@@ -65,11 +66,17 @@ internal sealed class Dispatcher(
             var (error, again) = await ForwardAsync(httpContext, attempt, body, asks);
             if (!again)
             {
+                if (isRejected && error is null && httpContext.Response.StatusCode == StatusCodes.Status200OK)
+                {
+                    // Without it the same call went well, so it was to blame, and not what the client wrote and the host repeats in its error.
+                    call.Route.Provider.StopAskingForUsage();
+                }
+
                 return (error, true);
             }
 
-            // The one rejection that is our own doing: the host does not know stream_options. Asked once per start.
-            call.Route.Provider.StopAskingForUsage();
+            // The one rejection that is our own doing: the host does not know stream_options.
+            isRejected = true;
             httpContext.Response.Clear();
             httpContext.Response.Headers[RequestIdMiddleware.Header] = call.RequestId.ToString();
         }

@@ -1,5 +1,6 @@
 using Dvara.Server.Hosting.AdminApi;
 using Dvara.Server.Storage;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Diagnostics;
 
 namespace Dvara.Server.Hosting;
@@ -55,7 +56,9 @@ internal static partial class ErrorAnswers
 
     /// <summary>What the caller did wrong, or no longer waits for, is no error of ours and not worth a stack trace in the log.</summary>
     internal static bool IsOurs(Exception exception, bool clientGone) =>
-        exception is not BadHttpRequestException && !(clientGone && exception is OperationCanceledException or IOException);
+        // A connection that is reset may be told of here before it is known as gone.
+        exception is not (BadHttpRequestException or ConnectionResetException or ConnectionAbortedException)
+        && !(clientGone && exception is OperationCanceledException or IOException);
 
     internal static ApiError Of(Exception exception) => exception switch
     {
@@ -79,6 +82,7 @@ internal static partial class ErrorAnswers
             StatusCodes.Status415UnsupportedMediaType => new(status, Invalid, "unsupported_media_type", "This call does not take that Content-Type."),
             StatusCodes.Status431RequestHeaderFieldsTooLarge => new(status, Invalid, "invalid_request",
                 "The headers are too large: at most 100 of them and 32 KiB in all are read."),
+            StatusCodes.Status505HttpVersionNotsupported => new(status, Invalid, "invalid_request", "HTTP/1.1 is spoken here, and HTTP/2 over TLS."),
             < 500 => new(status, Invalid, "invalid_request", "The request is not well formed."),
             _ => new(status, "server_error", "internal_error", "The server could not answer."),
         };

@@ -4,7 +4,7 @@ namespace Dvara.Server.Tenants;
 
 /// <summary>
 /// The metadata keys that Dvara gives a meaning. Their values are checked when they are written, so that whoever reads them later, on the
-/// request path, need not decide what a wrong one means. Only <see cref="UnpricedPolicy"/> has an effect yet; the others are checked and kept.
+/// request path, need not decide what a wrong one means.
 /// </summary>
 internal static partial class TenantMetadata
 {

@@ -78,6 +78,22 @@ public sealed class CapTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Change_ThatPutsAThresholdAtTheSpend_TellsOfIt()
+    {
+        await CallAsync();
+        Assert.Single(await _tenant.CostsAsync());
+        // Its baseline has what was spent: no silo has a lease of it.
+        var budget = await TenantBudgetAsync(1, new() { ["softLimitPct"] = 80 });
+
+        await _node.Admin.ChangeBudgetAsync(budget, new() { ["limitUsd"] = MockCall.Cost * 1.25m });
+        Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_SOFT"));
+        Assert.Empty(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
+
+        await _node.Admin.ChangeBudgetAsync(budget, new() { ["limitUsd"] = MockCall.Cost });
+        Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
+    }
+
+    [Fact]
     public async Task SeveralCaps_MustAllAdmit_AndNothingIsHeldWhereOneRefuses()
     {
         var wide = await TenantBudgetAsync(1);

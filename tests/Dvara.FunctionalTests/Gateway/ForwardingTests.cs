@@ -157,6 +157,25 @@ public sealed class ForwardingTests : IAsyncLifetime
         Assert.All(lines.Where(l => (string?)l["state"] == "ESTIMATED"), l => Assert.Equal(Recorded.CompletionTokens, (long?)l["outputTokens"]));
     }
 
+    [Theory]
+    [InlineData("""{"model":"gpt-4o","stream":true,"tool_choice":"stream_options","messages":[{"role":"user","content":"Hi"}]}""", 2)]
+    [InlineData("""{"model":"gpt-4o","stream":true,"stream_options":{"x":1},"messages":[{"role":"user","content":"Hi"}]}""", 1)]
+    public async Task StreamOptions_ThatAClientHasRejected_AreAskedForStill(string wrong, int calls)
+    {
+        _upstream.Answer = (httpContext, call) => call.Text.Contains("\"x\":1", StringComparison.Ordinal) || call.Text.Contains("tool_choice", StringComparison.Ordinal)
+            ? Recorded.WriteAsync(httpContext, "application/json", """{"error":{"message":"Invalid value: 'stream_options'.","type":"invalid_request_error","param":null,"code":null}}"""u8.ToArray(), 400)
+            : Recorded.AnswerAsync(httpContext, call);
+
+        using var refused = await _tenant.PostAsync("/v1/chat/completions", wrong);
+        using var next = await _tenant.PostAsync("/v1/chat/completions", Streamed);
+
+        Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
+        Assert.Contains("Invalid value", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        await next.Content.ReadAsStringAsync();
+        Assert.Equal(calls + 1, _upstream.Calls.Count);
+        Assert.Single(await _tenant.CostsAsync(), line => (string?)line["state"] == "SETTLED");
+    }
+
     [Fact]
     public async Task ProviderRefusal_KeepsStatusAndBody_WithoutTheCredential()
     {

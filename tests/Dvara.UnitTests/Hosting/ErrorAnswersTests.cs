@@ -16,7 +16,7 @@ public sealed class ErrorAnswersTests
         { new OperationCanceledException(), false, true },
         { new OperationCanceledException(), true, false },
         { new TaskCanceledException(), true, false },
-        { new ConnectionResetException("reset"), false, true },
+        { new ConnectionResetException("reset"), false, false },
         { new ConnectionResetException("reset"), true, false },
         { new BadHttpRequestException("bad"), false, false },
         { new BadHttpRequestException("bad"), true, false },

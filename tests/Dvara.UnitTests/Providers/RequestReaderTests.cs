@@ -195,6 +195,19 @@ public sealed class RequestReaderTests
     public void Read_EmbeddingsWithoutProperInput_AreRefused(string body) =>
         Assert.Equal("input", Problem(Encoding.UTF8.GetBytes(body), Endpoint.Embeddings).Param);
 
+    [Theory]
+    [InlineData("""{"type":"thinking","thinking":[{"type":"text","text":"12345"}]}""", 32, 0)]
+    [InlineData("""{"type":"document_url","document_url":"12345"}""", 5, 1)]
+    [InlineData("""{"type":"x","d\u006fc_url":"12345"}""", 5, 1)]
+    [InlineData("""{"type":"file","file":{"file_data":"12345"}}""", 0, 1)]
+    [InlineData("""{"type":"text","text":"12345","cache_control":{}}""", 5 + 2, 0)]
+    public void Read_PartsThatAreNotKnown_CountAsWhatTheySay(string part, long bytes, int media)
+    {
+        var facts = Facts(Chat(messages: $$"""[{"role":"user","content":[{{part}}]}]"""));
+
+        Assert.Equal((8 + bytes, media), (facts.InputTextBytes, facts.MediaParts));
+    }
+
     [Fact]
     public void Read_Embeddings_IgnoresWhatOnlyChatsHave()
     {
