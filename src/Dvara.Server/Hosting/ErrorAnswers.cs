@@ -76,7 +76,8 @@ internal static partial class ErrorAnswers
         {
             StatusCodes.Status404NotFound => new(status, Invalid, "resource_not_found", "There is no such path."),
             StatusCodes.Status405MethodNotAllowed => new(status, Invalid, "method_not_allowed", "This path does not take that method."),
-            StatusCodes.Status408RequestTimeout => new(status, Invalid, "invalid_request", "The request did not arrive in time."),
+            // RFC 9110, 15.5.9: who answers so gives the connection up, and says it.
+            StatusCodes.Status408RequestTimeout => new(status, Invalid, "invalid_request", "The request did not arrive in time.") { Headers = [("Connection", "close")] },
             StatusCodes.Status413PayloadTooLarge => new(status, Invalid, "input_too_large", "The body is larger than this call takes."),
             StatusCodes.Status414UriTooLong => new(status, Invalid, "invalid_request", "The request line is longer than 8 KiB."),
             StatusCodes.Status415UnsupportedMediaType => new(status, Invalid, "unsupported_media_type", "This call does not take that Content-Type."),

@@ -17,7 +17,7 @@ public sealed class OpenAiJavaScriptTests
         await using var environment = await GatewayEnvironment.StartAsync(upstream.Settings);
         using var tenant = await TestTenant.CreateAsync(environment);
 
-        var result = await RunAsync("openai.mjs", new Uri(environment.BaseAddress, "v1").ToString(), tenant.Key, chatModel, embeddingModel);
+        var result = await ClientScript.RunAsync("openai.mjs", new Uri(environment.BaseAddress, "v1").ToString(), tenant.Key, chatModel, embeddingModel);
 
         var text = (string)result["whole"]!["text"]!;
         Assert.NotEmpty(text);
@@ -63,19 +63,12 @@ public sealed class OpenAiJavaScriptTests
         upstream.Answer = answer;
         await using var environment = await GatewayEnvironment.StartAsync(upstream.Settings);
         using var tenant = await TestTenant.CreateAsync(environment);
-        return await RunAsync("stream.mjs", new Uri(environment.BaseAddress, "v1").ToString(), tenant.Key);
+        return await ClientScript.RunAsync("stream.mjs", new Uri(environment.BaseAddress, "v1").ToString(), tenant.Key);
     }
 
     private static string Without(JsonNode node, string member)
     {
         node.AsObject().Remove(member);
         return node.ToJsonString();
-    }
-
-    private static async Task<JsonNode> RunAsync(string script, params string[] arguments)
-    {
-        var clients = Path.Combine(Repository.Root, "tests", "clients");
-        Assert.True(Directory.Exists(Path.Combine(clients, "node_modules")), "Run npm ci in tests/clients (tests/run.sh does).");
-        return JsonNode.Parse(await Shell.RunAsync(clients, TimeSpan.FromMinutes(1), "node", [script, .. arguments]))!;
     }
 }

@@ -133,6 +133,7 @@ public sealed class BadInputTests(BadInputTests.Gateway gateway) : IClassFixture
         "/v1/admin/tenants/{id}/", "/v1/admin/tenants/{id}/Keys", "/v1/admin/tenants/{id}%2Fkeys", "/v1/admin/tenants%2F{id}", "/v1/admin/",
     ];
 
+    /// <summary>{key} stands for the tenant's.</summary>
     public static TheoryData<string, string, int> Wires => new()
     {
         { "request line over 8 KiB", "POST /v1/" + new string('a', 9000) + " HTTP/1.1\r\nHost: x\r\n\r\n", 414 },
@@ -155,6 +156,8 @@ public sealed class BadInputTests(BadInputTests.Gateway gateway) : IClassFixture
         { "NUL in a value", "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n", 400 },
         { "no host", "POST /v1/chat/completions HTTP/1.1\r\n\r\n", 400 },
         { "two hosts", "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400 },
+        { "headers that do not arrive", "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nX-Slow: a", 408 },
+        { "body that does not arrive", "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", 408 },
     };
 
     [Theory]
@@ -282,7 +285,8 @@ public sealed class BadInputTests(BadInputTests.Gateway gateway) : IClassFixture
     public async Task Wire_IsRefused_AndClosed(string row, string bytes, int status)
     {
         Assert.NotEmpty(row);
-        var (seen, text) = await RawHttp.SendAsync(gateway.Environment.BaseAddress, bytes, TestContext.Current.CancellationToken);
+        var (seen, text) = await RawHttp.SendAsync(
+            gateway.Environment.BaseAddress, bytes.Replace("{key}", gateway.Tenant.Key, StringComparison.Ordinal), TestContext.Current.CancellationToken);
 
         Assert.Equal(status, seen);
         var (head, body) = (text[..text.IndexOf("\r\n\r\n", StringComparison.Ordinal)], text[(text.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..]);

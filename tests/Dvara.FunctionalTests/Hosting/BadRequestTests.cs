@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
@@ -56,22 +55,6 @@ public sealed class BadRequestTests : IDisposable
         Assert.Equal(405, status);
         Assert.Contains("\r\nAllow: OPTIONS\r\n", text, StringComparison.Ordinal);
         Assert.Contains("\"code\":\"method_not_allowed\"", text, StringComparison.Ordinal);
-    }
-
-    [Theory]
-    [InlineData("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: a")]
-    [InlineData("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {0}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{")]
-    public async Task Request_ThatDoesNotArrive_Is408_AndCostsNothing(string begun)
-    {
-        await using var node = await GatewayEnvironment.StartAsync();
-        using var tenant = await TestTenant.CreateAsync(node);
-
-        var (status, text) = await RawHttp.SendAsync(
-            node.BaseAddress, string.Format(CultureInfo.InvariantCulture, begun, tenant.Key), TestContext.Current.CancellationToken);
-
-        Assert.Equal(408, status);
-        Assert.Contains("x-request-id: ", text, StringComparison.Ordinal);
-        Assert.Empty(await tenant.CostsAsync());
     }
 
     [Fact]
