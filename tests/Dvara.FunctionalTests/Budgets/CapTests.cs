@@ -9,21 +9,17 @@ using Xunit;
 namespace Dvara.FunctionalTests.Budgets;
 
 /// <summary>What a caller meets: admitted, clamped, made to wait, refused; and what an operator sees of it.</summary>
-public sealed class CapTests : IAsyncLifetime
+public sealed class CapTests(SharedNode shared) : IClassFixture<SharedNode>, IAsyncLifetime
 {
-    private GatewayEnvironment _node = null!;
+    private readonly GatewayEnvironment _node = shared.Environment;
     private TestTenant _tenant = null!;
 
-    public async ValueTask InitializeAsync()
-    {
-        _node = await GatewayEnvironment.StartAsync();
-        _tenant = await TestTenant.CreateAsync(_node);
-    }
+    public async ValueTask InitializeAsync() => _tenant = await TestTenant.CreateAsync(_node);
 
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync()
     {
         _tenant.Dispose();
-        await _node.DisposeAsync();
+        return ValueTask.CompletedTask;
     }
 
     [Fact]
@@ -61,8 +57,7 @@ public sealed class CapTests : IAsyncLifetime
         Assert.DoesNotContain("Retry-After", headers.Keys);
         Assert.Equal("0.001", headers["X-Budget-Limit-Usd"]);
         Assert.Empty(await _tenant.CostsAsync());
-        var refused = Assert.Single(await _node.Admin.AuditAsync("GATEWAY_REQUEST"), e => (string?)e["payload"]!["code"] == "BUDGET_CAP_HARD");
-        Assert.Equal(_tenant.Id, (string?)refused["tenantId"]);
+        Assert.Single(await EventsAsync("GATEWAY_REQUEST"), e => (string?)e["payload"]!["code"] == "BUDGET_CAP_HARD");
     }
 
     [Fact]
@@ -71,10 +66,10 @@ public sealed class CapTests : IAsyncLifetime
         await TenantBudgetAsync(0);
 
         Assert.Equal(HttpStatusCode.PaymentRequired, (await CallAsync()).Status);
-        Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
+        Assert.Single(await EventsAsync("BUDGET_CAP_HARD"));
         Assert.Equal(HttpStatusCode.PaymentRequired, (await CallAsync(
             """{"model":"mock/gpt-4o","messages":[{"role":"user","content":"Hi"}],"metadata":{"mock":{"prompt_tokens":"0","completion_tokens":"0"}}}""")).Status);
-        Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
+        Assert.Single(await EventsAsync("BUDGET_CAP_HARD"));
     }
 
     [Fact]
@@ -86,11 +81,11 @@ public sealed class CapTests : IAsyncLifetime
         var budget = await TenantBudgetAsync(1, new() { ["softLimitPct"] = 80 });
 
         await _node.Admin.ChangeBudgetAsync(budget, new() { ["limitUsd"] = MockCall.Cost * 1.25m });
-        Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_SOFT"));
-        Assert.Empty(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
+        Assert.Single(await EventsAsync("BUDGET_CAP_SOFT"));
+        Assert.Empty(await EventsAsync("BUDGET_CAP_HARD"));
 
         await _node.Admin.ChangeBudgetAsync(budget, new() { ["limitUsd"] = MockCall.Cost });
-        Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
+        Assert.Single(await EventsAsync("BUDGET_CAP_HARD"));
     }
 
     [Fact]
@@ -119,7 +114,6 @@ public sealed class CapTests : IAsyncLifetime
         var model = await TenantBudgetAsync(1, new() { ["model"] = "gpt-4o-*" });
         var named = await TenantBudgetAsync(1, new() { ["model"] = "mock/gpt-4o-mini" });
         var elsewhere = await TenantBudgetAsync(1, new() { ["model"] = "openai/gpt-4o*" });
-        var fleet = await _node.Admin.MakeBudgetAsync(1);
         using var other = await TestTenant.CreateAsync(_node);
 
         await CallAsync();
@@ -131,15 +125,30 @@ public sealed class CapTests : IAsyncLifetime
         Assert.Equal(0.00045m, (decimal)(await _node.Admin.UsageAsync(model))["spentUsd"]!);
         Assert.Equal(0.00045m, (decimal)(await _node.Admin.UsageAsync(named))["spentUsd"]!);
         Assert.Equal(0m, (decimal)(await _node.Admin.UsageAsync(elsewhere))["spentUsd"]!);
-        Assert.Equal((3 * MockCall.Cost) + 0.00045m, (decimal)(await _node.Admin.UsageAsync(fleet))["spentUsd"]!);
+    }
+
+    [Fact]
+    public async Task CapOfTheFleet_CoversEveryTenant()
+    {
+        await using var node = await GatewayEnvironment.StartAsync();
+        using var one = await TestTenant.CreateAsync(node);
+        using var other = await TestTenant.CreateAsync(node);
+        var fleet = await node.Admin.MakeBudgetAsync(1);
+
+        await one.CallAsync();
+        await other.CallAsync();
+
+        Assert.Equal(2 * MockCall.Cost, (decimal)(await node.Admin.UsageAsync(fleet))["spentUsd"]!);
     }
 
     [Fact]
     public async Task CapWithoutATenant_ShowsCallersNoAmounts()
     {
-        await _node.Admin.MakeBudgetAsync(0.001m, new() { ["name"] = "fleet of everybody" });
+        await using var node = await GatewayEnvironment.StartAsync();
+        using var tenant = await TestTenant.CreateAsync(node);
+        await node.Admin.MakeBudgetAsync(0.001m, new() { ["name"] = "fleet of everybody" });
 
-        var (status, body, headers) = await CallAsync();
+        var (status, body, headers) = await CallAsync(of: tenant);
 
         Assert.Equal(HttpStatusCode.PaymentRequired, status);
         Assert.Equal("platform", (string?)body["error"]!["budget"]!["scope"]);
@@ -148,7 +157,7 @@ public sealed class CapTests : IAsyncLifetime
         Assert.DoesNotContain("everybody", body.ToJsonString(), StringComparison.Ordinal);
         Assert.DoesNotContain("whole limit", body.ToJsonString(), StringComparison.Ordinal);
         Assert.DoesNotContain(headers.Keys, name => name.StartsWith("X-Budget", StringComparison.OrdinalIgnoreCase));
-        Assert.DoesNotContain("0.001", await _tenant.Client.GetStringAsync("/v1/budget"), StringComparison.Ordinal);
+        Assert.DoesNotContain("0.001", await tenant.Client.GetStringAsync("/v1/budget"), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -179,8 +188,8 @@ public sealed class CapTests : IAsyncLifetime
         }
 
         await _node.Admin.UsageAsync(budget);
-        var soft = Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_SOFT"));
-        Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
+        var soft = Assert.Single(await EventsAsync("BUDGET_CAP_SOFT"));
+        Assert.Single(await EventsAsync("BUDGET_CAP_HARD"));
         Assert.Equal((80, "Acme Ltd", (string?)budget["id"]), ((int)soft["payload"]!["softLimitPct"]!, (string?)soft["payload"]!["tenantName"], (string?)soft["payload"]!["budgetId"]));
 
         // Above the spend again: the next crossing is another event.
@@ -191,8 +200,8 @@ public sealed class CapTests : IAsyncLifetime
         }
 
         await _node.Admin.UsageAsync(budget);
-        Assert.Equal(2, (await _node.Admin.AuditAsync("BUDGET_CAP_SOFT")).Count);
-        Assert.Equal(2, (await _node.Admin.AuditAsync("BUDGET_CAP_HARD")).Count);
+        Assert.Equal(2, (await EventsAsync("BUDGET_CAP_SOFT")).Count);
+        Assert.Equal(2, (await EventsAsync("BUDGET_CAP_HARD")).Count);
     }
 
     /// <summary>Whoever is told of the limit because of it would not hear any more when the limit is near.</summary>
@@ -212,7 +221,7 @@ public sealed class CapTests : IAsyncLifetime
         }
 
         Assert.Equal("OK", (string?)(await UntilBlockedAsync(budget, 2))["state"]);
-        Assert.Equal(2, (await _node.Admin.AuditAsync("GATEWAY_REQUEST")).Count(e => (string?)e["payload"]!["code"] == "BUDGET_CAP_HARD"));
+        Assert.Equal(2, (await EventsAsync("GATEWAY_REQUEST")).Count(e => (string?)e["payload"]!["code"] == "BUDGET_CAP_HARD"));
         Assert.Equal((0, 0), await ToldAsync());
 
         for (var i = 0; i < 8; i++)
@@ -289,10 +298,10 @@ public sealed class CapTests : IAsyncLifetime
 
         var usage = await _node.Admin.UsageAsync(budget);
         Assert.Equal((4 * MockCall.Cost, 2 * MockCall.Cost, "HARD"), ((decimal)usage["spentUsd"]!, (decimal)usage["overrunUsd"]!, (string?)usage["state"]));
-        Assert.Empty(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
+        Assert.Empty(await EventsAsync("BUDGET_CAP_HARD"));
         await _node.Admin.ChangeBudgetAsync(budget, new() { ["enabled"] = true });
         Assert.Equal(HttpStatusCode.PaymentRequired, (await CallAsync()).Status);
-        Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
+        Assert.Single(await EventsAsync("BUDGET_CAP_HARD"));
     }
 
     [Fact]
@@ -305,8 +314,8 @@ public sealed class CapTests : IAsyncLifetime
 
         await TenantBudgetAsync(10 * MockCall.Cost);
 
-        Assert.Single(await _node.Admin.AuditAsync("BUDGET_CAP_SOFT"));
-        Assert.Empty(await _node.Admin.AuditAsync("BUDGET_CAP_HARD"));
+        Assert.Single(await EventsAsync("BUDGET_CAP_SOFT"));
+        Assert.Empty(await EventsAsync("BUDGET_CAP_HARD"));
     }
 
     [Fact]
@@ -492,11 +501,14 @@ public sealed class CapTests : IAsyncLifetime
         Assert.EndsWith("-01T00:00:00Z", headers["X-Budget-Reset"], StringComparison.Ordinal);
     }
 
+    /// <summary>Of the trail of this test's tenant.</summary>
+    private Task<IReadOnlyList<JsonObject>> EventsAsync(string type) => _node.Admin.AuditAsync($"{type}&tenantId={_tenant.Id}");
+
     private static string CallOf(int completionTokens) =>
         MockCall.Body.Replace("500", completionTokens.ToString(System.Globalization.CultureInfo.InvariantCulture), StringComparison.Ordinal);
 
     private async Task<(int Soft, int Hard)> ToldAsync() =>
-        ((await _node.Admin.AuditAsync("BUDGET_CAP_SOFT")).Count, (await _node.Admin.AuditAsync("BUDGET_CAP_HARD")).Count);
+        ((await EventsAsync("BUDGET_CAP_SOFT")).Count, (await EventsAsync("BUDGET_CAP_HARD")).Count);
 
     /// <summary>The usage, once it says that so many calls were refused: they are written twice a second.</summary>
     private async Task<JsonObject> UntilBlockedAsync(JsonObject budget, int calls)
@@ -513,9 +525,10 @@ public sealed class CapTests : IAsyncLifetime
         return _node.Admin.MakeBudgetAsync(limitUsd, fields);
     }
 
-    private async Task<(HttpStatusCode Status, JsonNode Body, IReadOnlyDictionary<string, string> Headers)> CallAsync(string body = MockCall.Body)
+    private async Task<(HttpStatusCode Status, JsonNode Body, IReadOnlyDictionary<string, string> Headers)> CallAsync(
+        string body = MockCall.Body, TestTenant? of = null)
     {
-        using var answer = await _tenant.PostAsync("/v1/chat/completions", body);
+        using var answer = await (of ?? _tenant).PostAsync("/v1/chat/completions", body);
         return (
             answer.StatusCode,
             JsonNode.Parse(await answer.Content.ReadAsStringAsync())!,
