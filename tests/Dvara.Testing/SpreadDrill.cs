@@ -1,10 +1,14 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json.Nodes;
+using Dvara.Domain;
+using Dvara.Server.Pricing;
+using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 
 namespace Dvara.Testing;
@@ -20,11 +24,12 @@ public sealed class SpreadDrill(TestCluster cluster)
     public IReadOnlyList<TimeSpan> Delays => [.. _delays];
 
     /// <summary>One trial; the kinds of change take turns.</summary>
-    public Task RunAsync(int trial) => (trial % 4) switch
+    public Task RunAsync(int trial) => (trial % 5) switch
     {
         0 => RevokeAsync(),
         1 => PriceAsync(),
         2 => LowerAsync(),
+        3 => RepriceAsync(),
         _ => SuspendAsync(),
     };
 
@@ -60,11 +65,28 @@ public sealed class SpreadDrill(TestCluster cluster)
     private async Task PriceAsync()
     {
         var (_, made) = await NewKeyAsync();
-        var model = $"model-{Guid.NewGuid():N}";
-        using var priced = await cluster.Nodes[0].Admin.PostAsJsonAsync(
-            "/v1/admin/pricing", new { provider = "mock", model, inputPerMillionUsd = 1, outputPerMillionUsd = 2 });
-        priced.EnsureSuccessStatusCode();
-        await AwaitEverywhereAsync(async node => await CostAsync(node, (string)made["key"]!, $"mock/{model}") > 0);
+        var price = await NewPriceAsync();
+        await AwaitEverywhereAsync(async node => await CostAsync(node, (string)made["key"]!, $"mock/{price["model"]}") > 0);
+    }
+
+    /// <summary>
+    /// A price is changed on one silo. It acts 5 s later on all of them at once, so what must not last is that a silo does not know of it:
+    /// that is seen in its book, while its calls still cost the old price.
+    /// </summary>
+    private async Task RepriceAsync()
+    {
+        var (tenant, made) = await NewKeyAsync();
+        var old = await NewPriceAsync();
+        var (id, model) = (new TenantId(Guid.Parse(tenant)), (string)old["model"]!);
+        await Task.WhenAll(cluster.Nodes.Select(node => AwaitAsync(async () => await CostAsync(node, (string)made["key"]!, $"mock/{model}") > 0)));
+        var cost = await CostAsync(cluster.Nodes[0], (string)made["key"]!, $"mock/{model}");
+        using var answer = await cluster.Nodes[0].Admin.PutAsJsonAsync($"/v1/admin/pricing/{old["id"]}", new { inputPerMillionUsd = 10, outputPerMillionUsd = 20 });
+        answer.EnsureSuccessStatusCode();
+        var next = (await answer.Content.ReadFromJsonAsync<JsonNode>())!;
+        var effective = DateTimeOffset.Parse((string)next["effectiveFrom"]!, CultureInfo.InvariantCulture);
+        await AwaitEverywhereAsync(async node => await CostAsync(node, (string)made["key"]!, $"mock/{model}") != cost
+            ? throw new InvalidOperationException("A call cost the new price before its time.")
+            : node.Services.GetRequiredService<PriceBookState>().Current.Find(id, "mock", model, effective)?.Id.ToString() == (string)next["id"]!);
     }
 
     /// <summary>A limit is lowered on one silo, while all of them have money of it.</summary>
@@ -114,6 +136,11 @@ public sealed class SpreadDrill(TestCluster cluster)
         return ((string)tenant["id"]!, await PostAsync($"/v1/admin/tenants/{tenant["id"]}/keys", new JsonObject { ["name"] = "spread" }));
     }
 
+    private Task<JsonNode> NewPriceAsync() => PostAsync("/v1/admin/pricing", new JsonObject
+    {
+        ["provider"] = "mock", ["model"] = $"model-{Guid.NewGuid():N}", ["inputPerMillionUsd"] = 1, ["outputPerMillionUsd"] = 2,
+    });
+
     private async Task<JsonNode> PostAsync(string path, JsonObject body)
     {
         using var answer = await cluster.Nodes[0].Admin.PostAsJsonAsync(path, body);
@@ -140,7 +167,7 @@ public sealed class SpreadDrill(TestCluster cluster)
         using var answer = await SendAsync(node, key, model);
         answer.EnsureSuccessStatusCode();
         // What has no price has no cost.
-        return answer.Headers.TryGetValues("X-Dvara-Cost-Usd", out var cost) ? decimal.Parse(cost.Single(), System.Globalization.CultureInfo.InvariantCulture) : 0;
+        return answer.Headers.TryGetValues("X-Dvara-Cost-Usd", out var cost) ? decimal.Parse(cost.Single(), CultureInfo.InvariantCulture) : 0;
     }
 
     private static async Task<HttpResponseMessage> SendAsync(GatewayEnvironment node, string key, string model)
