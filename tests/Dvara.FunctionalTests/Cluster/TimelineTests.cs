@@ -26,6 +26,7 @@ public sealed class TimelineTests : IDisposable
         await using var postgres = await PostgresServer.StartAsync();
         string tenantId;
         JsonObject budget;
+        (string, decimal, long) figures;
         await using (var node = await StartAsync(postgres))
         {
             using var tenant = await TestTenant.CreateAsync(node);
@@ -38,20 +39,10 @@ public sealed class TimelineTests : IDisposable
             }
 
             await FlushAsync(node);
-            var before = await FiguresAsync(node, tenantId, budget);
+            figures = await FiguresAsync(node, tenantId, budget);
             await WatchUntilAsync(node, "00000001");
 
-            // What the standing of the journal says nothing of.
-            await using (var connection = await ConnectAsync(postgres))
-            {
-                await connection.ExecuteAsync("""
-                    ALTER TABLE charges DISABLE TRIGGER ALL;
-                    DELETE FROM charges;
-                    DELETE FROM rollup_hours; DELETE FROM rollup_minutes;
-                    UPDATE leases SET settled_pico_usd = 0, requests = 0;
-                    """);
-            }
-
+            await ForgetAsync(postgres);
             await postgres.StopAsync();
             await postgres.PromoteAsync();
             // Reports would still find the connections that were cut.
@@ -59,21 +50,56 @@ public sealed class TimelineTests : IDisposable
             await WatchUntilAsync(node, "00000002");
 
             Assert.Equal(3, (await DrillLoad.ReadLinesAsync(node.Admin, tenantId)).Count);
-            Assert.Equal(before, await FiguresAsync(node, tenantId, budget));
+            Assert.Equal(figures, await FiguresAsync(node, tenantId, budget));
         }
 
-        // The process is another one and remembers; nothing is missing, and nothing is doubled.
+        // Again, and the ledger takes one charge of three before it is away, and the process ends.
         await postgres.StopAsync();
         await postgres.PromoteAsync();
+        await ForgetAsync(postgres);
+        await ExecuteAsync(postgres, """
+            CREATE SEQUENCE taken;
+            CREATE FUNCTION be_away() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF nextval('taken') > 1 THEN
+                    RAISE EXCEPTION 'away' USING ERRCODE = 'cannot_connect_now';
+                END IF;
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER away BEFORE INSERT ON charges FOR EACH ROW EXECUTE FUNCTION be_away();
+            """);
+        await using (var node = await StartAsync(postgres))
+        {
+            await Await.TrueAsync(async () => (await DrillLoad.ReadLinesAsync(node.Admin, tenantId)).Count == 1, "the first to be taken");
+            Assert.False(await node.Services.GetRequiredService<LedgerWriter>().TryWatchAsync(CancellationToken.None));
+            Assert.EndsWith("00000002", Timeline(node), StringComparison.Ordinal);
+        }
+
+        // The process is another one and remembers what it has not finished; nothing is missing, and nothing is doubled.
+        await ExecuteAsync(postgres, "DROP TRIGGER away ON charges");
         await using (var node = await StartAsync(postgres))
         {
             Assert.EndsWith("00000002", Timeline(node), StringComparison.Ordinal);
-            var before = await FiguresAsync(node, tenantId, budget);
             await WatchUntilAsync(node, "00000003");
 
             Assert.Equal(3, (await DrillLoad.ReadLinesAsync(node.Admin, tenantId)).Count);
-            Assert.Equal(before, await FiguresAsync(node, tenantId, budget));
+            Assert.Equal(figures, await FiguresAsync(node, tenantId, budget));
         }
+    }
+
+    /// <summary>The ledger loses what the standing of the journal says nothing of.</summary>
+    private static Task ForgetAsync(PostgresServer postgres) => ExecuteAsync(postgres, """
+        ALTER TABLE charges DISABLE TRIGGER USER;
+        DELETE FROM charges;
+        ALTER TABLE charges ENABLE TRIGGER USER;
+        DELETE FROM rollup_hours; DELETE FROM rollup_minutes;
+        UPDATE leases SET settled_pico_usd = 0, requests = 0;
+        """);
+
+    private static async Task ExecuteAsync(PostgresServer postgres, string sql)
+    {
+        await using var connection = await ConnectAsync(postgres);
+        await connection.ExecuteAsync(sql);
     }
 
     private async Task<GatewayEnvironment> StartAsync(PostgresServer postgres)
@@ -86,6 +112,7 @@ public sealed class TimelineTests : IDisposable
                 new Dictionary<string, string?>
                 {
                     ["DVARA_POSTGRES"] = postgres.ConnectionString, ["DVARA_MASTER_KEY"] = GatewayEnvironment.MasterKey, ["DVARA_ADVERTISED_IP"] = "127.0.0.1",
+                    ["Dvara:Journal:BatchMax"] = "1",
                 },
                 dataDirectory: _folder);
         }
