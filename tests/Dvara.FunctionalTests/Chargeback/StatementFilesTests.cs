@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using CsvHelper;
 using UglyToad.PdfPig;
 using Xunit;
@@ -7,13 +8,9 @@ using Xunit;
 namespace Dvara.FunctionalTests.Chargeback;
 
 /// <summary>The bytes that leave the house: what they say, and that they never change.</summary>
-public sealed class StatementFilesTests : IAsyncLifetime
+public sealed class StatementFilesTests(StatementFilesTests.Node shared) : IClassFixture<StatementFilesTests.Node>
 {
-    private ChargebackNode _node = null!;
-
-    public async ValueTask InitializeAsync() => _node = await ChargebackNode.StartAsync();
-
-    public ValueTask DisposeAsync() => _node.DisposeAsync();
+    private readonly ChargebackNode _node = shared.InMay;
 
     [Theory]
     [InlineData("pdf", "application/pdf")]
@@ -21,16 +18,13 @@ public sealed class StatementFilesTests : IAsyncLifetime
     [InlineData("json", "application/json")]
     public async Task Download_IsAnAttachment_WithTheSameBytesForEver(string format, string contentType)
     {
-        using var acme = await _node.TenantAsync();
-        await ChargebackNode.CallAsync(acme);
-        _node.GoTo(ChargebackNode.May);
-        var statement = await _node.OrderAsync(new { tenantId = acme.Id, period = "2026-04" });
-
+        var statement = shared.April;
         using var request = new HttpRequestMessage(HttpMethod.Get, $"/v1/admin/chargeback/{statement.GetProperty("id").GetString()}/{format}");
         request.Headers.Add("Accept", "text/html");
         using var answer = await _node.Admin.SendAsync(request, TestContext.Current.CancellationToken);
         var bytes = await answer.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken);
-        using var renamed = await _node.Admin.PatchAsync($"/v1/admin/tenants/{acme.Id}", Json("""{"name":"Acme Holding"}"""), TestContext.Current.CancellationToken);
+        using var renamed = await _node.Admin.PatchAsync(
+            $"/v1/admin/tenants/{statement.GetProperty("tenantId").GetString()}", Json($$"""{"name":"Acme {{format}}"}"""), TestContext.Current.CancellationToken);
 
         Assert.True(renamed.IsSuccessStatusCode);
         Assert.Equal(contentType, answer.Content.Headers.ContentType!.ToString());
@@ -53,7 +47,7 @@ public sealed class StatementFilesTests : IAsyncLifetime
     {
         using var tenant = await _node.TenantAsync(name, key: name);
         await ChargebackNode.CallAsync(tenant);
-        var statement = await _node.OrderAsync(new { tenantId = tenant.Id, period = "2026-04" });
+        var statement = await _node.OrderAsync(new { tenantId = tenant.Id, period = "2026-05" });
 
         var csv = await _node.DownloadAsync(statement, "csv");
         Assert.Equal((byte)'s', csv[0]);
@@ -77,7 +71,7 @@ public sealed class StatementFilesTests : IAsyncLifetime
         using var tenant = await _node.TenantAsync();
         // 1 token at 0.02 USD per million.
         await ChargebackNode.CallAsync(tenant, input: 1, output: 0, model: "mock/gpt-4o-mini");
-        var statement = await _node.OrderAsync(new { tenantId = tenant.Id, period = "2026-04" });
+        var statement = await _node.OrderAsync(new { tenantId = tenant.Id, period = "2026-05" });
 
         Assert.Contains(",0.00000015,0,0.00000015,0.00000015,", Encoding.UTF8.GetString(await _node.DownloadAsync(statement, "csv")), StringComparison.Ordinal);
     }
@@ -92,7 +86,7 @@ public sealed class StatementFilesTests : IAsyncLifetime
     {
         using var tenant = await _node.TenantAsync(name, key: name);
         await ChargebackNode.CallAsync(tenant, tags: new() { ["project"] = name });
-        var statement = await _node.OrderAsync(new { tenantId = tenant.Id, period = "2026-04" });
+        var statement = await _node.OrderAsync(new { tenantId = tenant.Id, period = "2026-05" });
 
         var text = TextOf(await _node.DownloadAsync(statement, "pdf"));
 
@@ -114,7 +108,7 @@ public sealed class StatementFilesTests : IAsyncLifetime
             await ChargebackNode.CallAsync(tenant, input: i + 1, tags: new() { ["customer"] = $"customer-{i:D3}" });
         }
 
-        var statement = await _node.OrderAsync(new { tenantId = tenant.Id, period = "2026-04" });
+        var statement = await _node.OrderAsync(new { tenantId = tenant.Id, period = "2026-05" });
 
         using var pdf = PdfDocument.Open(await _node.DownloadAsync(statement, "pdf"));
         var pages = pdf.GetPages().Select(page => string.Join(' ', page.GetWords())).ToList();
@@ -129,7 +123,7 @@ public sealed class StatementFilesTests : IAsyncLifetime
     {
         using var tenant = await _node.TenantAsync();
         await ChargebackNode.CallAsync(tenant, model: "mock/unknown-model");
-        var statement = await _node.OrderAsync(new { tenantId = tenant.Id, period = "2026-04" });
+        var statement = await _node.OrderAsync(new { tenantId = tenant.Id, period = "2026-05" });
 
         Assert.Equal(1, statement.GetProperty("unpricedRequests").GetInt64());
         Assert.Contains("unpriced", TextOf(await _node.DownloadAsync(statement, "pdf")), StringComparison.OrdinalIgnoreCase);
@@ -142,4 +136,23 @@ public sealed class StatementFilesTests : IAsyncLifetime
     }
 
     private static StringContent Json(string json) => new(json, Encoding.UTF8, "application/merge-patch+json");
+
+    /// <summary>It stands in May, the month of all statements but the final one, April's.</summary>
+    public sealed class Node : IAsyncLifetime
+    {
+        internal ChargebackNode InMay { get; private set; } = null!;
+
+        internal JsonElement April { get; private set; }
+
+        public async ValueTask InitializeAsync()
+        {
+            InMay = await ChargebackNode.StartAsync();
+            using var acme = await InMay.TenantAsync();
+            await ChargebackNode.CallAsync(acme);
+            InMay.GoTo(ChargebackNode.May);
+            April = await InMay.OrderAsync(new { tenantId = acme.Id, period = "2026-04" });
+        }
+
+        public ValueTask DisposeAsync() => InMay.DisposeAsync();
+    }
 }

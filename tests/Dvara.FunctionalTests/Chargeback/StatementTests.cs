@@ -15,23 +15,20 @@ using Xunit;
 namespace Dvara.FunctionalTests.Chargeback;
 
 /// <summary>What is final, what is provisional, what closes, and who sees it.</summary>
-public sealed class StatementTests : IAsyncLifetime
+public sealed class StatementTests(StatementTests.Node shared) : IClassFixture<StatementTests.Node>
 {
-    private ChargebackNode _node = null!;
-
-    public async ValueTask InitializeAsync() => _node = await ChargebackNode.StartAsync();
-
-    public ValueTask DisposeAsync() => _node.DisposeAsync();
+    private readonly ChargebackNode _node = shared.InMay;
 
     [Fact]
     public async Task Month_ThatHasEnded_IsFinal_Once()
     {
-        using var acme = await _node.TenantAsync();
+        await using var node = await ChargebackNode.StartAsync();
+        using var acme = await node.TenantAsync();
         await ChargebackNode.CallAsync(acme);
-        _node.GoTo(ChargebackNode.May);
+        node.GoTo(ChargebackNode.May);
 
-        var first = await _node.OrderAsync(new { tenantId = acme.Id, period = "2026-04" });
-        var again = await _node.OrderAsync(new { tenant_id = acme.Id, from = "2026-04-01T00:00:00Z", to = "2026-04-30T23:59:59Z" }, HttpStatusCode.OK);
+        var first = await node.OrderAsync(new { tenantId = acme.Id, period = "2026-04" });
+        var again = await node.OrderAsync(new { tenant_id = acme.Id, from = "2026-04-01T00:00:00Z", to = "2026-04-30T23:59:59Z" }, HttpStatusCode.OK);
 
         Assert.Equal("FINAL", Text(first, "status"));
         Assert.Equal("DV-2026-04-0001", Text(first, "number"));
@@ -43,12 +40,13 @@ public sealed class StatementTests : IAsyncLifetime
     [Fact]
     public async Task Month_UpToItsLastInstant_IsProvisional()
     {
-        using var acme = await _node.TenantAsync();
-        _node.GoTo(ChargebackNode.May.AddMilliseconds(-1));
+        await using var node = await ChargebackNode.StartAsync();
+        using var acme = await node.TenantAsync();
+        node.GoTo(ChargebackNode.May.AddMilliseconds(-1));
 
-        var early = await _node.OrderAsync(new { tenantId = acme.Id, period = "2026-04" });
-        _node.GoTo(ChargebackNode.May);
-        var final = await _node.OrderAsync(new { tenantId = acme.Id, period = "2026-04" });
+        var early = await node.OrderAsync(new { tenantId = acme.Id, period = "2026-04" });
+        node.GoTo(ChargebackNode.May);
+        var final = await node.OrderAsync(new { tenantId = acme.Id, period = "2026-04" });
 
         Assert.Equal(("PROVISIONAL", JsonValueKind.Null), (Text(early, "status"), early.GetProperty("number").ValueKind));
         Assert.Equal("FINAL", Text(final, "status"));
@@ -62,7 +60,6 @@ public sealed class StatementTests : IAsyncLifetime
     public async Task Window_ThatIsNoUtcMonth_ClosesNothing(string from, string to)
     {
         using var acme = await _node.TenantAsync();
-        _node.GoTo(ChargebackNode.May);
 
         Assert.Equal("PROVISIONAL", Text(await _node.OrderAsync(new { tenantId = acme.Id, from, to }), "status"));
         Assert.Equal("FINAL", Text(await _node.OrderAsync(new { tenantId = acme.Id, period = "2026-04" }), "status"));
@@ -71,12 +68,13 @@ public sealed class StatementTests : IAsyncLifetime
     [Fact]
     public async Task TwentyOrdersOfOneMonthAtOnce_CloseItOnce()
     {
-        using var acme = await _node.TenantAsync();
+        await using var node = await ChargebackNode.StartAsync();
+        using var acme = await node.TenantAsync();
         await ChargebackNode.CallAsync(acme);
-        _node.GoTo(ChargebackNode.May);
+        node.GoTo(ChargebackNode.May);
 
         var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ =>
-            _node.Admin.PostAsJsonAsync("/v1/admin/chargeback", new { tenantId = acme.Id, period = "2026-04" }, TestContext.Current.CancellationToken)));
+            node.Admin.PostAsJsonAsync("/v1/admin/chargeback", new { tenantId = acme.Id, period = "2026-04" }, TestContext.Current.CancellationToken)));
 
         Assert.Single(answers, answer => answer.StatusCode == HttpStatusCode.Created);
         Assert.Equal(19, answers.Count(answer => answer.StatusCode == HttpStatusCode.OK));
@@ -86,27 +84,27 @@ public sealed class StatementTests : IAsyncLifetime
     [Fact]
     public async Task Charge_ThatComesAfterTheClose_IsBilledInTheNextMonth_AsAnAdjustment()
     {
-        using var acme = await _node.TenantAsync();
+        await using var node = await ChargebackNode.StartAsync();
+        using var acme = await node.TenantAsync();
         await ChargebackNode.CallAsync(acme);
-        _node.GoTo(ChargebackNode.May);
-        var april = await _node.OrderAsync(new { tenantId = acme.Id, period = "2026-04" });
+        node.GoTo(ChargebackNode.May);
+        var april = await node.OrderAsync(new { tenantId = acme.Id, period = "2026-04" });
 
         var late = SomeCharges.At(ChargebackNode.April);
         late = late with { Intent = late.Intent with { TenantId = new(Guid.Parse(acme.Id)), ApiKeyId = new(Guid.Parse(acme.KeyId)) } };
-        await LedgerSeed.AddAsync(_node.Service<Database>(), [late], ChargebackNode.May);
-        var may = await _node.OrderAsync(new { tenantId = acme.Id, period = "2026-05" });
+        await LedgerSeed.AddAsync(node.Service<Database>(), [late], ChargebackNode.May);
+        var may = await node.OrderAsync(new { tenantId = acme.Id, period = "2026-05" });
 
         var adjustment = Assert.Single(may.GetProperty("adjustments").EnumerateArray());
         Assert.Equal("2026-04", Text(adjustment, "usagePeriod"));
         Assert.Equal(late.Cost.Total.ToDecimal(), may.GetProperty("totalUsd").GetDecimal());
-        Assert.Equal(april.GetRawText(), (await _node.GetAsync("/" + Text(april, "id"))).GetRawText());
+        Assert.Equal(april.GetRawText(), (await node.GetAsync("/" + Text(april, "id"))).GetRawText());
     }
 
     [Fact]
     public async Task Statement_WithoutUsage_IsMade()
     {
         using var acme = await _node.TenantAsync();
-        _node.GoTo(ChargebackNode.May);
 
         var empty = await _node.OrderAsync(new { tenantId = acme.Id, period = "2026-04" });
 
@@ -136,7 +134,6 @@ public sealed class StatementTests : IAsyncLifetime
             broken,
             AuditEvent.BySystem(new StepClock(ChargebackNode.April), "CHARGEBACK_FAILED", broken.Statement.TenantId, new { }),
             TestContext.Current.CancellationToken);
-        _node.GoTo(ChargebackNode.May);
 
         Assert.Equal("FAILED", Text(await _node.GetAsync($"/{broken.Statement.Id}"), "status"));
         Assert.All(["pdf", "csv", "json"], (string format) =>
@@ -147,29 +144,30 @@ public sealed class StatementTests : IAsyncLifetime
     [Fact]
     public async Task List_IsFiltered_AndPaged_NewestFirst()
     {
-        using var acme = await _node.TenantAsync();
-        using var zeta = await _node.TenantAsync("Zeta");
+        await using var node = await ChargebackNode.StartAsync();
+        using var acme = await node.TenantAsync();
+        using var zeta = await node.TenantAsync("Zeta");
         var ids = new List<string>();
         foreach (var (tenant, period) in ((string, string)[])[(acme.Id, "2026-02"), (acme.Id, "2026-03"), (acme.Id, "2026-04"), (zeta.Id, "2026-03")])
         {
-            ids.Add(Text(await _node.OrderAsync(new { tenantId = tenant, period }), "id"));
-            _node.GoTo(_node.Service<TimeProvider>().GetUtcNow().AddSeconds(1));
+            ids.Add(Text(await node.OrderAsync(new { tenantId = tenant, period }), "id"));
+            node.GoTo(node.Service<TimeProvider>().GetUtcNow().AddSeconds(1));
         }
 
         ids.Reverse();
-        Assert.Equal(ids, IdsOf(await _node.GetAsync("")));
-        Assert.Equal([ids[1], ids[2], ids[3]], IdsOf(await _node.GetAsync($"?tenantId={acme.Id}")));
-        Assert.Equal([ids[1]], IdsOf(await _node.GetAsync("?status=PROVISIONAL")));
-        Assert.Equal([ids[0], ids[2]], IdsOf(await _node.GetAsync("?from=2026-03-01T00:00:00Z&to=2026-04-01T00:00:00Z")));
+        Assert.Equal(ids, IdsOf(await node.GetAsync("")));
+        Assert.Equal([ids[1], ids[2], ids[3]], IdsOf(await node.GetAsync($"?tenantId={acme.Id}")));
+        Assert.Equal([ids[1]], IdsOf(await node.GetAsync("?status=PROVISIONAL")));
+        Assert.Equal([ids[0], ids[2]], IdsOf(await node.GetAsync("?from=2026-03-01T00:00:00Z&to=2026-04-01T00:00:00Z")));
 
-        var window = await _node.GetAsync("?from=2026-03-01T00:00:00Z&to=2026-03-31T23:59:59Z");
+        var window = await node.GetAsync("?from=2026-03-01T00:00:00Z&to=2026-03-31T23:59:59Z");
         Assert.Equal(("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z"), (Text(window, "from"), Text(window, "to")));
-        var page = await _node.GetAsync("?limit=3");
+        var page = await node.GetAsync("?limit=3");
         Assert.Equal(("1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"), (Text(page, "from"), Text(page, "to")));
-        var rest = await _node.GetAsync($"?limit=3&cursor={Text(page, "nextCursor")}");
+        var rest = await node.GetAsync($"?limit=3&cursor={Text(page, "nextCursor")}");
         Assert.Equal(ids, [.. IdsOf(page), .. IdsOf(rest)]);
         Assert.Equal(JsonValueKind.Null, rest.GetProperty("nextCursor").ValueKind);
-        await _node.GetAsync($"?limit=3&status=FINAL&cursor={Text(page, "nextCursor")}", HttpStatusCode.BadRequest);
+        await node.GetAsync($"?limit=3&status=FINAL&cursor={Text(page, "nextCursor")}", HttpStatusCode.BadRequest);
     }
 
     [Fact]
@@ -178,7 +176,7 @@ public sealed class StatementTests : IAsyncLifetime
         using var acme = await _node.TenantAsync();
         await ChargebackNode.CallAsync(acme);
 
-        var empty = await _node.OrderAsync(new { tenantId = acme.Id, from = "2026-04-01T00:00:00Z", to = "2026-04-01T00:00:00Z" });
+        var empty = await _node.OrderAsync(new { tenantId = acme.Id, from = "2026-05-01T00:00:00Z", to = "2026-05-01T00:00:00Z" });
 
         Assert.Equal(("PROVISIONAL", 0m), (Text(empty, "status"), empty.GetProperty("totalUsd").GetDecimal()));
         Assert.Empty(empty.GetProperty("lines").EnumerateArray());
@@ -232,5 +230,19 @@ public sealed class StatementTests : IAsyncLifetime
     private sealed class BrokenRenderer : IReportRenderer
     {
         public byte[] Render(Statement statement) => throw new InvalidOperationException("No ink.");
+    }
+
+    /// <summary>It stands in May; what makes its calls in April or moves its clock has a node of its own.</summary>
+    public sealed class Node : IAsyncLifetime
+    {
+        internal ChargebackNode InMay { get; private set; } = null!;
+
+        public async ValueTask InitializeAsync()
+        {
+            InMay = await ChargebackNode.StartAsync();
+            InMay.GoTo(ChargebackNode.May);
+        }
+
+        public ValueTask DisposeAsync() => InMay.DisposeAsync();
     }
 }

@@ -6,27 +6,26 @@ using Xunit;
 
 namespace Dvara.FunctionalTests.Costs;
 
-public sealed class CostIsolationTests
+public sealed class CostIsolationTests(CostIsolationTests.Node node) : IClassFixture<CostIsolationTests.Node>
 {
     private static readonly DateTimeOffset Noon = new(2026, 4, 15, 12, 0, 0, TimeSpan.Zero);
     private static readonly Dictionary<string, string> Tags = new() { ["Project"] = "apollo" };
 
-    private readonly Charge _own = SomeCharges.At(Noon, tags: Tags, tenant: 0, key: 0);
-    private readonly Charge _foreign = SomeCharges.At(Noon.AddMinutes(1), tags: Tags, tenant: 1, key: 2);
+    private static readonly Charge Own = SomeCharges.At(Noon, tags: Tags, tenant: 0, key: 0);
+    private static readonly Charge Foreign = SomeCharges.At(Noon.AddMinutes(1), tags: Tags, tenant: 1, key: 2);
 
     [Fact]
     public async Task NarrowedToken_SeesItsOwnTenantAlone()
     {
-        await using var node = await CostsNode.StartAsync(_own, _foreign);
         using var client = await node.NarrowedAsync(SomeCharges.Tenants[0]);
 
         var lines = await CostsNode.GetAsync(client, "");
         var summary = await CostsNode.GetAsync(client, "/summary?period=2026-04&groupBy=tenant,tag:Project");
         var byTag = await CostsNode.GetAsync(client, "/summary/by-tag?key=Project&period=2026-04");
         var foreignKey = await CostsNode.GetAsync(client, $"?apiKeyId={SomeCharges.Keys[2]}");
-        var foreignRequest = await CostsNode.GetAsync(client, $"?requestId={_foreign.Intent.RequestId}");
+        var foreignRequest = await CostsNode.GetAsync(client, $"?requestId={Foreign.Intent.RequestId}");
 
-        Assert.Equal(_own.Intent.AttemptId.ToString(), Assert.Single(lines.GetProperty("items").EnumerateArray()).GetProperty("id").GetString());
+        Assert.Equal(Own.Intent.AttemptId.ToString(), Assert.Single(lines.GetProperty("items").EnumerateArray()).GetProperty("id").GetString());
         Assert.Equal(0.0075m, summary.GetProperty("totalCostUsd").GetDecimal());
         Assert.Equal(
             SomeCharges.Tenants[0].ToString(),
@@ -39,12 +38,11 @@ public sealed class CostIsolationTests
     [Fact]
     public async Task NarrowedToken_AskingForAnotherTenant_GetsWhatAnUnknownOneGets()
     {
-        await using var node = await CostsNode.StartAsync(_own, _foreign);
         using var client = await node.NarrowedAsync(SomeCharges.Tenants[0]);
 
         foreach (var (foreign, unknown) in new[]
         {
-            ($"/{_foreign.Intent.AttemptId}", $"/{Guid.NewGuid()}"),
+            ($"/{Foreign.Intent.AttemptId}", $"/{Guid.NewGuid()}"),
             ($"?tenantId={SomeCharges.Tenants[1]}", $"?tenantId={Guid.NewGuid()}"),
             ($"/summary?period=2026-04&tenantId={SomeCharges.Tenants[1]}", $"/summary?period=2026-04&tenantId={Guid.NewGuid()}"),
             ($"/summary/by-tag?key=a&period=2026-04&tenantId={SomeCharges.Tenants[1]}", $"/summary/by-tag?key=a&period=2026-04&tenantId={Guid.NewGuid()}"),
@@ -59,7 +57,6 @@ public sealed class CostIsolationTests
     [Fact]
     public async Task NarrowedToken_WithAnotherTenantsCursor_IsRefused()
     {
-        await using var node = await CostsNode.StartAsync(_own, _foreign, SomeCharges.At(Noon.AddMinutes(2), tenant: 1, key: 2));
         using var client = await node.NarrowedAsync(SomeCharges.Tenants[0]);
         var cursor = (await node.GetAsync($"?limit=1&tenantId={SomeCharges.Tenants[1]}")).GetProperty("nextCursor").GetString();
 
@@ -73,7 +70,6 @@ public sealed class CostIsolationTests
     [InlineData("/01890000-0000-7000-8000-000000000001")]
     public async Task Costs_WithoutTheScope_AreRefused(string rest)
     {
-        await using var node = await CostsNode.StartAsync();
         using var made = await node.Admin.PostAsJsonAsync("/v1/admin/tokens", new { name = "no costs", scopes = new[] { "tenants:read" } });
         var token = (await made.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("token").GetString();
         using var client = new HttpClient { BaseAddress = node.Admin.BaseAddress, DefaultRequestHeaders = { { "Authorization", $"Bearer {token}" } } };
@@ -82,4 +78,6 @@ public sealed class CostIsolationTests
         await CostsNode.RefusedAsync(client, rest, HttpStatusCode.Forbidden, "missing_scope");
         await CostsNode.RefusedAsync(nobody, rest, HttpStatusCode.Unauthorized, "admin_token_required");
     }
+
+    public sealed class Node() : CostsNode(Own, Foreign, SomeCharges.At(Noon.AddMinutes(2), tenant: 1, key: 2));
 }

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Dvara.FunctionalTests.Costs;
 
-public sealed class CostLinesTests
+public sealed class CostLinesTests(CostLinesTests.Node node) : IClassFixture<CostLinesTests.Node>
 {
     private static readonly DateTimeOffset Noon = new(2026, 4, 15, 12, 0, 0, TimeSpan.Zero);
 
@@ -15,16 +15,17 @@ public sealed class CostLinesTests
     public async Task Line_OfASettledAttempt_HasEveryFieldOfTheContract()
     {
         var charge = SomeCharges.At(Noon, tags: new Dictionary<string, string> { ["Project"] = "apollo" });
-        await using var node = await CostsNode.StartAsync(charge);
+        await node.AddAsync(charge);
 
         var line = await node.GetAsync($"/{charge.Intent.AttemptId}");
+        var list = await node.GetAsync($"?requestId={charge.Intent.RequestId}");
 
         Assert.Equal(
             $$"""
             {"id":"{{charge.Intent.AttemptId}}","requestId":"{{charge.Intent.RequestId}}","attempt":1,"tenantId":"{{charge.Intent.TenantId}}","apiKeyId":"{{charge.Intent.ApiKeyId}}","provider":"openai","model":"gpt-4o","requestedModel":"openai/gpt-4o","inputTokens":1000,"cachedInputTokens":100,"cacheWriteTokens":null,"outputTokens":500,"reasoningTokens":100,"inputCostUsd":0.0025,"outputCostUsd":0.005,"totalCostUsd":0.0075,"currency":"USD","priceId":"{{charge.PriceId}}","state":"SETTLED","estimated":false,"unresolvedLowerBoundUsd":0,"tags":{"Project":"apollo"},"endUser":"someone","timestamp":"2026-04-15T12:00:00Z","latencyMs":321,"status":200,"outcome":null,"revisions":[]}
             """,
             line.GetRawText());
-        Assert.Equal(line.GetRawText(), (await node.GetAsync("")).GetProperty("items")[0].GetRawText());
+        Assert.Equal(line.GetRawText(), Assert.Single(list.GetProperty("items").EnumerateArray()).GetRawText());
     }
 
     [Fact]
@@ -35,7 +36,7 @@ public sealed class CostLinesTests
         {
             State = ChargeState.Unresolved, Usage = null, Cost = default, LowerBound = Usd.FromPico(7), PriceId = null, Status = null,
         };
-        await using var node = await CostsNode.StartAsync(failed, unresolved);
+        await node.AddAsync(failed, unresolved);
 
         var failedLine = await node.GetAsync($"/{failed.Intent.AttemptId}");
         var unresolvedLine = await node.GetAsync($"/{unresolved.Intent.AttemptId}");
@@ -60,10 +61,10 @@ public sealed class CostLinesTests
             Usage = null,
             Cost = new(Usd.FromDecimal(0.0025m), Usd.FromDecimal(0.005m)),
         };
-        await using var node = await CostsNode.StartAsync(charge, repriced);
+        await node.AddAsync(charge, repriced);
 
         var line = await node.GetAsync($"/{charge.Intent.AttemptId}");
-        var list = await node.GetAsync("");
+        var list = await node.GetAsync($"?requestId={charge.Intent.RequestId}");
 
         Assert.Equal("SETTLED", line.GetProperty("state").GetString());
         Assert.Equal(0.0075m, line.GetProperty("totalCostUsd").GetDecimal());
@@ -82,8 +83,6 @@ public sealed class CostLinesTests
     [InlineData("%7B%22id%22%7D")]
     public async Task Line_OfAnUnknownId_Is404(string id)
     {
-        await using var node = await CostsNode.StartAsync(SomeCharges.At(Noon));
-
         await node.RefusedAsync($"/{id}", HttpStatusCode.NotFound, "not_found");
     }
 
@@ -93,7 +92,7 @@ public sealed class CostLinesTests
         var one = SomeCharges.At(Noon, "openai", "gpt-4o", new Dictionary<string, string> { ["Project"] = "a:b", ["team"] = "x" });
         var two = SomeCharges.At(Noon.AddMinutes(1), "mock", "gpt-4o-mini", new Dictionary<string, string> { ["project"] = "other" }, tenant: 1, key: 2);
         var three = SomeCharges.At(Noon.AddMinutes(2), "mock", "gpt-4o", key: 1) with { State = ChargeState.Failed, Usage = null, Cost = default };
-        await using var node = await CostsNode.StartAsync(one, two, three);
+        await using var own = await CostsNode.StartAsync(one, two, three);
         (string Query, Charge[] Expected)[] table =
         [
             ("", [three, two, one]),
@@ -124,7 +123,7 @@ public sealed class CostLinesTests
 
         foreach (var (query, expected) in table)
         {
-            var items = (await node.GetAsync(query)).GetProperty("items").EnumerateArray().Select(line => line.GetProperty("id").GetString());
+            var items = (await own.GetAsync(query)).GetProperty("items").EnumerateArray().Select(line => line.GetProperty("id").GetString());
             Assert.True(expected.Select(c => c.Intent.AttemptId.ToString()).SequenceEqual(items), query);
         }
     }
@@ -151,8 +150,6 @@ public sealed class CostLinesTests
     [InlineData("?tenantId=01890000-0000-7000-8000-000000000001&tenant_id=01890000-0000-7000-8000-000000000002", "tenantId")]
     public async Task Lines_WithABadParameter_NameIt(string query, string field)
     {
-        await using var node = await CostsNode.StartAsync();
-
         var error = await node.RefusedAsync(query, HttpStatusCode.BadRequest, "validation_error");
 
         Assert.Equal(field, error.GetProperty("errors")[0].GetProperty("field").GetString());
@@ -164,7 +161,7 @@ public sealed class CostLinesTests
         var first = SomeCharges.At(Noon) with { State = ChargeState.Failed, Usage = null, Cost = default };
         var second = SomeCharges.At(Noon.AddSeconds(1));
         second = second with { Intent = second.Intent with { RequestId = first.Intent.RequestId, Attempt = 2 } };
-        await using var node = await CostsNode.StartAsync(first, second);
+        await node.AddAsync(first, second);
         var costs = node.Service<RequestCosts>();
         var (request, tenant, key) = (first.Intent.RequestId, first.Intent.TenantId, first.Intent.ApiKeyId);
 
@@ -175,4 +172,6 @@ public sealed class CostLinesTests
         Assert.Null(await costs.FindAsync(request, SomeCharges.Tenants[1], key, CancellationToken.None));
         Assert.Null(await costs.FindAsync(new(Guid.NewGuid()), tenant, key, CancellationToken.None));
     }
+
+    public sealed class Node() : CostsNode(SomeCharges.At(Noon));
 }

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Dvara.FunctionalTests.Costs;
 
-public sealed class CostPagesTests
+public sealed class CostPagesTests(CostPagesTests.Node node) : IClassFixture<CostPagesTests.Node>
 {
     private static readonly DateTimeOffset Noon = new(2026, 4, 15, 12, 0, 0, TimeSpan.Zero);
 
@@ -17,7 +17,6 @@ public sealed class CostPagesTests
     [InlineData("&state=settled", 4)]
     public async Task Pages_Followed_ShowEveryLineOnceNewestFirst(string filter, int limit)
     {
-        await using var node = await CostsNode.StartAsync(SomeCharges.Random(new Random(5), Noon, Noon.AddHours(1), 40));
         var all = Ids(await node.GetAsync($"?limit=1000{filter}"));
 
         var paged = await FollowAsync(node, $"?limit={limit}{filter}", () => Task.CompletedTask);
@@ -31,11 +30,11 @@ public sealed class CostPagesTests
     public async Task Pages_WhileChargesArrive_RepeatAndMissNothingThatWasThere()
     {
         var random = new Random(6);
-        await using var node = await CostsNode.StartAsync(SomeCharges.Random(random, Noon, Noon.AddHours(1), 60));
-        var before = Ids(await node.GetAsync("?limit=1000"));
+        await using var own = await CostsNode.StartAsync(SomeCharges.Random(random, Noon, Noon.AddHours(1), 60));
+        var before = Ids(await own.GetAsync("?limit=1000"));
 
         var paged = await FollowAsync(
-            node, "?limit=7", () => node.AddAsync(SomeCharges.Random(random, Noon.AddHours(-1), Noon.AddHours(3), 10)));
+            own, "?limit=7", () => own.AddAsync(SomeCharges.Random(random, Noon.AddHours(-1), Noon.AddHours(3), 10)));
 
         Assert.Equal(paged.Count, paged.Distinct().Count());
         Assert.Empty(before.Except(paged));
@@ -45,7 +44,6 @@ public sealed class CostPagesTests
     [Fact]
     public async Task Cursor_EditedOrOfAnotherList_IsRefused()
     {
-        await using var node = await CostsNode.StartAsync(Enumerable.Range(0, 5).Select(i => SomeCharges.At(Noon.AddMinutes(i))));
         var cursor = (await node.GetAsync("?limit=2&provider=openai")).GetProperty("nextCursor").GetString()!;
         var edited = (cursor[0] == 'A' ? 'B' : 'A') + cursor[1..];
 
@@ -79,4 +77,6 @@ public sealed class CostPagesTests
 
     private static List<string> Ids(JsonElement page) =>
         [.. page.GetProperty("items").EnumerateArray().Select(line => line.GetProperty("id").GetString()!)];
+
+    public sealed class Node() : CostsNode(SomeCharges.Random(new Random(5), Noon, Noon.AddHours(1), 40));
 }

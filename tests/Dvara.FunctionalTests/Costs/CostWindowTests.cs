@@ -6,8 +6,6 @@ namespace Dvara.FunctionalTests.Costs;
 /// <summary>How a caller may spell a window, on the three calls that take one.</summary>
 public sealed class CostWindowTests(CostWindowTests.Node node) : IClassFixture<CostWindowTests.Node>
 {
-    private readonly CostsNode _node = node.Costs;
-
     [Fact]
     public async Task Window_AsSpelled_IsEchoedAsUnderstood()
     {
@@ -38,7 +36,7 @@ public sealed class CostWindowTests(CostWindowTests.Node node) : IClassFixture<C
         {
             foreach (var call in new[] { "?", "/summary?", "/summary?groupBy=day&", "/summary/by-tag?key=Project&" })
             {
-                var answer = await _node.GetAsync(call + query);
+                var answer = await node.GetAsync(call + query);
                 Assert.Equal((call + query, from, to), (call + query, answer.GetProperty("from").GetString(), answer.GetProperty("to").GetString()));
             }
         }
@@ -74,7 +72,7 @@ public sealed class CostWindowTests(CostWindowTests.Node node) : IClassFixture<C
     {
         foreach (var call in new[] { "?", "/summary?", "/summary/by-tag?key=Project&" })
         {
-            var error = await _node.RefusedAsync(call + query, HttpStatusCode.BadRequest, "validation_error");
+            var error = await node.RefusedAsync(call + query, HttpStatusCode.BadRequest, "validation_error");
 
             Assert.Equal(field, error.GetProperty("errors")[0].GetProperty("field").GetString());
             Assert.Contains(remedy, error.GetProperty("message").GetString(), StringComparison.Ordinal);
@@ -82,12 +80,5 @@ public sealed class CostWindowTests(CostWindowTests.Node node) : IClassFixture<C
     }
 
     /// <summary>Nothing here changes anything: one node does.</summary>
-    public sealed class Node : IAsyncLifetime
-    {
-        internal CostsNode Costs { get; private set; } = null!;
-
-        public async ValueTask InitializeAsync() => Costs = await CostsNode.StartAsync();
-
-        public ValueTask DisposeAsync() => Costs.DisposeAsync();
-    }
+    public sealed class Node() : CostsNode();
 }

@@ -15,27 +15,35 @@ using Xunit;
 namespace Dvara.FunctionalTests.Costs;
 
 /// <summary>A node whose ledger holds given charges, asked over HTTP.</summary>
-internal sealed class CostsNode(GatewayEnvironment node) : IAsyncDisposable
+public class CostsNode(params IEnumerable<Charge> charges) : IAsyncLifetime
 {
     public static readonly DateTimeOffset Now = new(2026, 5, 2, 12, 34, 56, TimeSpan.Zero);
 
-    public HttpClient Admin => node.Admin;
+    private GatewayEnvironment _node = null!;
+
+    public HttpClient Admin => _node.Admin;
 
     public static async Task<CostsNode> StartAsync(params IEnumerable<Charge> charges)
     {
-        var costs = new CostsNode(await GatewayEnvironment.StartAsync(clock: new FakeTimeProvider(Now)));
-        await costs.AddAsync(charges);
+        var costs = new CostsNode(charges);
+        await costs.InitializeAsync();
         return costs;
     }
 
+    public async ValueTask InitializeAsync()
+    {
+        _node = await GatewayEnvironment.StartAsync(clock: new FakeTimeProvider(Now));
+        await AddAsync(charges);
+    }
+
     public Task AddAsync(params IEnumerable<Charge> charges) =>
-        LedgerSeed.AddAsync(node.Services.GetRequiredService<Database>(), charges, Now);
+        LedgerSeed.AddAsync(_node.Services.GetRequiredService<Database>(), charges, Now);
 
     public T Service<T>()
-        where T : notnull => node.Services.GetRequiredService<T>();
+        where T : notnull => _node.Services.GetRequiredService<T>();
 
     /// <summary>The 200 of <c>/v1/admin/costs…</c>.</summary>
-    public Task<JsonElement> GetAsync(string rest) => GetAsync(node.Admin, rest);
+    public Task<JsonElement> GetAsync(string rest) => GetAsync(_node.Admin, rest);
 
     public static async Task<JsonElement> GetAsync(HttpClient client, string rest)
     {
@@ -45,7 +53,7 @@ internal sealed class CostsNode(GatewayEnvironment node) : IAsyncDisposable
         return JsonDocument.Parse(body).RootElement;
     }
 
-    public Task<JsonElement> RefusedAsync(string rest, HttpStatusCode status, string code) => RefusedAsync(node.Admin, rest, status, code);
+    public Task<JsonElement> RefusedAsync(string rest, HttpStatusCode status, string code) => RefusedAsync(_node.Admin, rest, status, code);
 
     /// <summary>The <c>error</c> of a refusal.</summary>
     public static async Task<JsonElement> RefusedAsync(HttpClient client, string rest, HttpStatusCode status, string code)
@@ -70,11 +78,15 @@ internal sealed class CostsNode(GatewayEnvironment node) : IAsyncDisposable
                 TestContext.Current.CancellationToken);
         }
 
-        using var made = await node.Admin.PostAsJsonAsync("/v1/admin/tokens", new { name = $"narrow {tenant}", role = "viewer", tenantId = tenant.ToString() });
+        using var made = await _node.Admin.PostAsJsonAsync("/v1/admin/tokens", new { name = $"narrow {tenant}", role = "viewer", tenantId = tenant.ToString() });
         Assert.Equal(HttpStatusCode.Created, made.StatusCode);
         var token = (await made.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("token").GetString();
-        return new HttpClient { BaseAddress = node.BaseAddress, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", token) } };
+        return new HttpClient { BaseAddress = _node.BaseAddress, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", token) } };
     }
 
-    public ValueTask DisposeAsync() => node.DisposeAsync();
+    public ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        return _node.DisposeAsync();
+    }
 }

@@ -7,34 +7,30 @@ using Xunit;
 namespace Dvara.FunctionalTests.Costs;
 
 /// <summary>A ledger that does not take what the journal holds: nobody is told that a charge is settled which is not.</summary>
-public sealed class ResolveBehindTests : IAsyncLifetime
+public sealed class ResolveBehindTests
 {
     private static readonly object Figures = new { inputTokens = 1000, outputTokens = 500 };
-
-    private readonly HastyClock _clock = new(ChargebackNode.April);
-    private UnresolvedNode _node = null!;
-
-    public async ValueTask InitializeAsync() => _node = await UnresolvedNode.StartAsync(_clock);
-
-    public ValueTask DisposeAsync() => _node.DisposeAsync();
 
     [Fact]
     public async Task Charge_WhoseResolutionCannotBeShipped_Is503_AndIsSettledLater()
     {
-        var charge = await _node.CallAsync();
-        await using (await LedgerBlock.PutUpAsync(_node.Environment))
+        var clock = new HastyClock(ChargebackNode.April);
+        await using var node = await UnresolvedNode.StartAsync(clock);
+        using var tenant = await TestTenant.CreateAsync(node.Environment);
+        var charge = await UnresolvedNode.CallAsync(tenant);
+        await using (await LedgerBlock.PutUpAsync(node.Environment))
         {
-            _clock.IsHasty = true;
-            AssertUnavailable(await _node.ResolveAsync(charge, Figures, HttpStatusCode.ServiceUnavailable), "The resolution is kept");
-            AssertUnavailable(await _node.ResolveAsync(charge, Figures, HttpStatusCode.ServiceUnavailable), "nothing was settled");
-            _clock.IsHasty = false;
+            clock.IsHasty = true;
+            AssertUnavailable(await node.ResolveAsync(charge, Figures, HttpStatusCode.ServiceUnavailable), "The resolution is kept");
+            AssertUnavailable(await node.ResolveAsync(charge, Figures, HttpStatusCode.ServiceUnavailable), "nothing was settled");
+            clock.IsHasty = false;
         }
 
-        var line = await _node.ReadAsync(charge);
+        var line = await node.ReadAsync(charge);
         Assert.Equal("SETTLED", line.GetProperty("state").GetString());
         Assert.Equal(1, line.GetProperty("revisions").GetArrayLength());
-        Assert.Single(await _node.EventsAsync("CHARGE_RESOLVED"));
-        await _node.ResolveAsync(charge, Figures, HttpStatusCode.Conflict);
+        Assert.Single(await node.EventsAsync(tenant, "CHARGE_RESOLVED"));
+        await node.ResolveAsync(charge, Figures, HttpStatusCode.Conflict);
     }
 
     private static void AssertUnavailable(JsonElement error, string message)

@@ -10,23 +10,27 @@ using Xunit;
 namespace Dvara.FunctionalTests.Costs;
 
 /// <summary>What becomes of a charge of unknown outcome: what it is settled as, once, and where it shows.</summary>
-public sealed class ResolveTests : IAsyncLifetime
+public sealed class ResolveTests(ResolveTests.Node shared) : IClassFixture<ResolveTests.Node>, IAsyncLifetime
 {
     // gpt-4o: 2.50 USD per million in, 10 out; half of the former from the cache.
     private static readonly object Figures = new { inputTokens = 1000, cachedInputTokens = 400, outputTokens = 500, reasoningTokens = 100, note = "Export of 11 April" };
     private static readonly object NotBilled = new { billed = false };
 
-    private readonly StepClock _clock = new(ChargebackNode.April);
-    private UnresolvedNode _node = null!;
+    private readonly UnresolvedNode _node = shared.Unresolved;
+    private TestTenant _tenant = null!;
 
-    public async ValueTask InitializeAsync() => _node = await UnresolvedNode.StartAsync(_clock);
+    public async ValueTask InitializeAsync() => _tenant = await TestTenant.CreateAsync(_node.Environment);
 
-    public ValueTask DisposeAsync() => _node.DisposeAsync();
+    public ValueTask DisposeAsync()
+    {
+        _tenant.Dispose();
+        return ValueTask.CompletedTask;
+    }
 
     [Fact]
     public async Task Charge_WithTheProvidersFigures_IsSettled_AndEverySumIsTheTruth()
     {
-        var charge = await _node.CallAsync();
+        var charge = await CallAsync();
         Assert.True(charge.GetProperty("unresolvedLowerBoundUsd").GetDecimal() > 0);
         Assert.True(charge.GetProperty("inputTokens").GetInt64() > 0);
 
@@ -42,7 +46,7 @@ public sealed class ResolveTests : IAsyncLifetime
 
         foreach (var groupBy in new[] { "", "&groupBy=model", "&groupBy=hour" })
         {
-            var summary = await _node.SummaryAsync(groupBy);
+            var summary = await _node.SummaryAsync(_tenant, groupBy);
             AssertSummary(summary, requests: 1, input: 1000, output: 500, cost: 0.007m);
             Assert.All(summary.GetProperty("groups").EnumerateArray(), group => AssertSummary(group, requests: 1, input: 1000, output: 500, cost: 0.007m));
         }
@@ -51,12 +55,12 @@ public sealed class ResolveTests : IAsyncLifetime
     [Fact]
     public async Task Charge_ThatWasNotBilled_HasFailed_AndCostsNothing()
     {
-        var charge = await _node.CallAsync();
+        var charge = await CallAsync();
 
         var line = await _node.ResolveAsync(charge, NotBilled);
 
         AssertFigures(line, "FAILED", input: 0, output: 0, cost: 0);
-        var summary = await _node.SummaryAsync();
+        var summary = await _node.SummaryAsync(_tenant);
         AssertSummary(summary, requests: 0, input: 0, output: 0, cost: 0);
         Assert.Equal(1, summary.GetProperty("failedAttempts").GetInt64());
     }
@@ -64,24 +68,27 @@ public sealed class ResolveTests : IAsyncLifetime
     [Fact]
     public async Task Charge_OfAModelWithoutAPrice_BecomesUnpriced()
     {
-        var charge = await _node.CallAsync("openai/house-model");
+        var charge = await CallAsync("openai/house-model");
 
         var line = await _node.ResolveAsync(charge, Figures);
 
         AssertFigures(line, "UNPRICED", input: 1000, output: 500, cost: 0);
         Assert.Equal(JsonValueKind.Null, line.GetProperty("priceId").ValueKind);
-        Assert.Equal(1, (await _node.SummaryAsync()).GetProperty("unpricedRequests").GetInt64());
+        Assert.Equal(1, (await _node.SummaryAsync(_tenant)).GetProperty("unpricedRequests").GetInt64());
     }
 
     [Fact]
     public async Task Charge_IsPricedAsOfItsStart()
     {
-        await PriceAsync(input: 1, from: "2026-04-01T00:00:00Z", to: "2026-04-11T00:00:00Z");
-        await PriceAsync(input: 100, from: "2026-04-11T00:00:00Z", to: null);
-        var charge = await _node.CallAsync("openai/house-model");
-        _clock.Advance(TimeSpan.FromDays(2));
+        var clock = new StepClock(ChargebackNode.April);
+        await using var node = await UnresolvedNode.StartAsync(clock);
+        using var tenant = await TestTenant.CreateAsync(node.Environment);
+        await PriceAsync(node, "house-model", input: 1, from: "2026-04-01T00:00:00Z", to: "2026-04-11T00:00:00Z");
+        await PriceAsync(node, "house-model", input: 100, from: "2026-04-11T00:00:00Z");
+        var charge = await UnresolvedNode.CallAsync(tenant, "openai/house-model");
+        clock.Advance(TimeSpan.FromDays(2));
 
-        var line = await _node.ResolveAsync(charge, new { inputTokens = 1_000_000, outputTokens = 0 });
+        var line = await node.ResolveAsync(charge, new { inputTokens = 1_000_000, outputTokens = 0 });
 
         Assert.Equal(1m, line.GetProperty("totalCostUsd").GetDecimal());
     }
@@ -89,24 +96,24 @@ public sealed class ResolveTests : IAsyncLifetime
     [Fact]
     public async Task Resolution_IsInTheTrail_AndTheRequestSaysWhatItBecame()
     {
-        var charge = await _node.CallAsync();
+        var charge = await CallAsync();
         using var answer = await UnresolvedNode.PostAsync(_node.Environment.Admin, Text(charge, "id"), Figures);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
 
-        var resolved = Assert.Single(await _node.EventsAsync("CHARGE_RESOLVED"));
+        var resolved = Assert.Single(await _node.EventsAsync(_tenant, "CHARGE_RESOLVED"));
         Assert.Equal(answer.Headers.GetValues("x-request-id").Single(), Text(resolved, "requestId"));
         Assert.True(Guid.TryParse(Text(resolved, "actor"), out _));
         Assert.Equal(
             $$"""{"attemptId":"{{Text(charge, "id")}}","revision":1,"stateBefore":"UNRESOLVED","stateAfter":"SETTLED","amountUsd":0.007,"note":"Export of 11 April"}""",
             resolved.GetProperty("payload").GetRawText());
-        var request = Assert.Single(await _node.EventsAsync("GATEWAY_REQUEST")).GetProperty("payload");
+        var request = Assert.Single(await _node.EventsAsync(_tenant, "GATEWAY_REQUEST")).GetProperty("payload");
         Assert.Equal(("settled", 0.007m, false), (Text(request, "outcome"), request.GetProperty("totalCostUsd").GetDecimal(), request.GetProperty("estimated").GetBoolean()));
     }
 
     [Fact]
     public async Task Charge_ThatIsSettled_IsNotSettledAgain()
     {
-        var charge = await _node.CallAsync();
+        var charge = await CallAsync();
         var line = await _node.ResolveAsync(charge, Figures);
 
         var error = await _node.ResolveAsync(charge, Figures, HttpStatusCode.Conflict);
@@ -115,13 +122,13 @@ public sealed class ResolveTests : IAsyncLifetime
         Assert.Equal("conflict", Text(error, "code"));
         Assert.Contains("SETTLED", Text(error, "message"), StringComparison.Ordinal);
         Assert.Equal(line.GetRawText(), (await _node.ReadAsync(charge)).GetRawText());
-        Assert.Single(await _node.EventsAsync("CHARGE_RESOLVED"));
+        Assert.Single(await _node.EventsAsync(_tenant, "CHARGE_RESOLVED"));
     }
 
     [Fact]
     public async Task TwentyResolutionsAtOnce_SettleItOnce()
     {
-        var charge = await _node.CallAsync();
+        var charge = await CallAsync();
 
         var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(i =>
             UnresolvedNode.PostAsync(_node.Environment.Admin, Text(charge, "id"), new { inputTokens = 1000, outputTokens = i })));
@@ -131,15 +138,15 @@ public sealed class ResolveTests : IAsyncLifetime
         var line = await _node.ReadAsync(charge);
         Assert.Equal(await won.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), line.GetRawText());
         Assert.Single(line.GetProperty("revisions").EnumerateArray());
-        Assert.Single(await _node.EventsAsync("CHARGE_RESOLVED"));
+        Assert.Single(await _node.EventsAsync(_tenant, "CHARGE_RESOLVED"));
         AssertSummary(
-            await _node.SummaryAsync(), requests: 1, input: 1000, line.GetProperty("outputTokens").GetInt64(), line.GetProperty("totalCostUsd").GetDecimal());
+            await _node.SummaryAsync(_tenant), requests: 1, input: 1000, line.GetProperty("outputTokens").GetInt64(), line.GetProperty("totalCostUsd").GetDecimal());
     }
 
     [Fact]
     public async Task Repeat_UnderItsKey_GetsTheLine_AlsoWhereTheAnswerWasLost()
     {
-        var charge = await _node.CallAsync();
+        var charge = await CallAsync();
         var line = await _node.ResolveAsync(charge, Figures, key: "once");
 
         Assert.Equal(line.GetRawText(), (await _node.ResolveAsync(charge, Figures, key: "once")).GetRawText());
@@ -153,15 +160,15 @@ public sealed class ResolveTests : IAsyncLifetime
         await _node.ResolveAsync(charge, Figures, HttpStatusCode.Conflict, key: "twice");
         await _node.ResolveAsync(charge, Figures, HttpStatusCode.Conflict);
         Assert.Equal(line.GetRawText(), (await _node.ResolveAsync(charge, Figures, key: "once")).GetRawText());
-        Assert.Single(await _node.EventsAsync("CHARGE_RESOLVED"));
+        Assert.Single(await _node.EventsAsync(_tenant, "CHARGE_RESOLVED"));
     }
 
     [Fact]
     public async Task Charge_UnderACap_IsSpent_AndNoLongerExposed()
     {
-        var scope = new JsonObject { ["tenantId"] = _node.Tenant.Id, ["model"] = "gpt-4o" };
+        var scope = new JsonObject { ["tenantId"] = _tenant.Id, ["model"] = "gpt-4o" };
         var cap = await _node.Environment.Admin.MakeBudgetAsync(5, scope);
-        var (billed, free) = (await _node.CallAsync("openai/gpt-4o"), await _node.CallAsync("openai/gpt-4o"));
+        var (billed, free) = (await CallAsync("openai/gpt-4o"), await CallAsync("openai/gpt-4o"));
         var before = await _node.Environment.Admin.UsageAsync(cap);
         Assert.Equal((0m, true), ((decimal)before["spentUsd"]!, (decimal)before["exposureUsd"]! > 0.1m));
 
@@ -175,17 +182,20 @@ public sealed class ResolveTests : IAsyncLifetime
     [Fact]
     public async Task Charge_OfAClosedMonth_IsBilledInTheNext_AsAnAdjustment()
     {
-        var statements = new ChargebackNode(_node.Environment, _clock);
-        var charge = await _node.CallAsync();
-        _clock.SetUtcNow(ChargebackNode.May);
-        var april = await statements.OrderAsync(new { tenantId = _node.Tenant.Id, period = "2026-04" });
+        var clock = new StepClock(ChargebackNode.April);
+        await using var node = await UnresolvedNode.StartAsync(clock);
+        using var tenant = await TestTenant.CreateAsync(node.Environment);
+        var statements = new ChargebackNode(node.Environment, clock);
+        var charge = await UnresolvedNode.CallAsync(tenant);
+        clock.SetUtcNow(ChargebackNode.May);
+        var april = await statements.OrderAsync(new { tenantId = tenant.Id, period = "2026-04" });
         Assert.Equal(("FINAL", 1), (Text(april, "status"), april.GetProperty("unresolvedRequests").GetInt64()));
 
-        var line = await _node.ResolveAsync(charge, Figures);
+        var line = await node.ResolveAsync(charge, Figures);
 
         Assert.Equal("2026-05", Text(Assert.Single(line.GetProperty("revisions").EnumerateArray()), "billingMonth"));
         Assert.Equal(april.GetRawText(), (await statements.GetAsync("/" + Text(april, "id"))).GetRawText());
-        var may = await statements.OrderAsync(new { tenantId = _node.Tenant.Id, period = "2026-05" });
+        var may = await statements.OrderAsync(new { tenantId = tenant.Id, period = "2026-05" });
         var adjustment = Assert.Single(may.GetProperty("adjustments").EnumerateArray());
         Assert.Equal(("RESOLUTION", "2026-04"), (Text(adjustment, "kind"), Text(adjustment, "usagePeriod")));
         Assert.Equal(0.007m, may.GetProperty("totalUsd").GetDecimal());
@@ -195,11 +205,11 @@ public sealed class ResolveTests : IAsyncLifetime
     [Fact]
     public async Task Charge_IsSettledByWhoMayWriteItsTenantsCosts()
     {
-        var charge = await _node.CallAsync();
+        var charge = await CallAsync();
         var other = await _node.Environment.MakeTenantAsync(new { name = "Other" });
         using var viewer = await _node.Environment.ClientAsync(new { name = "viewer", role = "viewer" });
         using var foreign = await _node.Environment.ClientAsync(new { name = "foreign", role = "billing", tenantId = Text(other, "id") });
-        using var own = await _node.Environment.ClientAsync(new { name = "own", role = "billing", tenantId = _node.Tenant.Id });
+        using var own = await _node.Environment.ClientAsync(new { name = "own", role = "billing", tenantId = _tenant.Id });
 
         await _node.ResolveAsync(charge, Figures, HttpStatusCode.Unauthorized, _node.Environment.Client);
         Assert.Equal("missing_scope", Text(await _node.ResolveAsync(charge, Figures, HttpStatusCode.Forbidden, viewer), "code"));
@@ -230,7 +240,7 @@ public sealed class ResolveTests : IAsyncLifetime
     [InlineData("""{"input_tokens":10,"prompt_tokens":1}""", "outputTokens,promptTokens")]
     public async Task Order_ThatIsNone_NamesEveryBadField(string body, string fields)
     {
-        var charge = await _node.CallAsync();
+        var charge = await CallAsync();
 
         var error = await _node.ResolveAsync(charge, body, HttpStatusCode.BadRequest);
 
@@ -242,26 +252,28 @@ public sealed class ResolveTests : IAsyncLifetime
     [Fact]
     public async Task Note_OfFiveHundredCharacters_IsTaken_AndOneMoreIsNot()
     {
-        var charge = await _node.CallAsync();
+        var charge = await CallAsync();
         var note = string.Concat(Enumerable.Repeat("é\"\n\0<😀", 71)) + "abc";
         Assert.Equal(500, note.Length);
 
         await _node.ResolveAsync(charge, new { billed = false, note = note + "d" }, HttpStatusCode.BadRequest);
         await _node.ResolveAsync(charge, new { billed = false, note });
 
-        Assert.Equal(note, Text(Assert.Single(await _node.EventsAsync("CHARGE_RESOLVED")).GetProperty("payload"), "note"));
+        Assert.Equal(note, Text(Assert.Single(await _node.EventsAsync(_tenant, "CHARGE_RESOLVED")).GetProperty("payload"), "note"));
     }
 
     [Fact]
     public async Task Amount_ThatFitsNoRow_Is400()
     {
-        await PriceAsync(input: 1_000_000, from: "2026-04-01T00:00:00Z", to: null);
-        var charge = await _node.CallAsync("openai/house-model");
+        await PriceAsync(_node, "dear-model", input: 1_000_000, from: "2026-04-01T00:00:00Z");
+        var charge = await CallAsync("openai/dear-model");
 
         await _node.ResolveAsync(charge, new { inputTokens = 1_000_000_000, outputTokens = 1 }, HttpStatusCode.BadRequest);
 
         AssertFigures(await _node.ResolveAsync(charge, new { inputTokens = 1_000_000, outputTokens = 0 }), "SETTLED", input: 1_000_000, output: 0, cost: 1_000_000m);
     }
+
+    private Task<JsonElement> CallAsync(string model = "gpt-4o") => UnresolvedNode.CallAsync(_tenant, model);
 
     private static void AssertFigures(JsonElement line, string state, long input, long output, decimal cost)
     {
@@ -280,14 +292,24 @@ public sealed class ResolveTests : IAsyncLifetime
                 sums.GetProperty("unresolvedLowerBoundUsd").GetDecimal()));
     }
 
-    private async Task PriceAsync(int input, string from, string? to)
+    private static async Task PriceAsync(UnresolvedNode node, string model, int input, string from, string? to = null)
     {
-        using var made = await _node.Environment.Admin.PostAsJsonAsync(
+        using var made = await node.Environment.Admin.PostAsJsonAsync(
             "/v1/admin/pricing",
-            new { provider = "openai", model = "house-model", inputPerMillionUsd = input, outputPerMillionUsd = 0, effectiveFrom = from, effectiveTo = to },
+            new { provider = "openai", model, inputPerMillionUsd = input, outputPerMillionUsd = 0, effectiveFrom = from, effectiveTo = to },
             TestContext.Current.CancellationToken);
         Assert.True(made.StatusCode == HttpStatusCode.Created, await made.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
     private static string Text(JsonElement element, string name) => element.GetProperty(name).GetString()!;
+
+    /// <summary>It stands in April; what moves its clock has a node of its own.</summary>
+    public sealed class Node : IAsyncLifetime
+    {
+        internal UnresolvedNode Unresolved { get; private set; } = null!;
+
+        public async ValueTask InitializeAsync() => Unresolved = await UnresolvedNode.StartAsync(new StepClock(ChargebackNode.April));
+
+        public ValueTask DisposeAsync() => Unresolved.DisposeAsync();
+    }
 }

@@ -9,28 +9,12 @@ using Xunit;
 namespace Dvara.FunctionalTests.Costs;
 
 /// <summary>Every summary against a naive sum in memory over the very same charges.</summary>
-public sealed class SummaryPropertyTests : IAsyncLifetime
+public sealed class SummaryPropertyTests(SummaryPropertyTests.Ledger ledger) : IClassFixture<SummaryPropertyTests.Ledger>
 {
     private static readonly DateTimeOffset Start = new(2026, 4, 29, 22, 0, 0, TimeSpan.Zero);
     private static readonly DateTimeOffset Now = new(2026, 5, 2, 12, 34, 56, TimeSpan.Zero);
     private static readonly string[] Dimensions =
         ["provider", "model", "apiKey", "tenant", "day", "hour", "tag:project", "tag:TEAM", "tag:Env", "tag:never"];
-
-    private TestLedger _ledger = null!;
-    private readonly int _seed = Random.Shared.Next();
-    private readonly List<Charge> _charges;
-    private SummaryStore _store = null!;
-
-    public SummaryPropertyTests() => _charges = SomeCharges.Random(new Random(_seed), Start, Now, 600);
-
-    public async ValueTask InitializeAsync()
-    {
-        _ledger = await TestLedger.CreateAsync();
-        _store = new(_ledger.Database, new FakeTimeProvider(Now));
-        await LedgerSeed.AddAsync(_ledger.Database, _charges, Now, SomeCharges.TagValuesPerDay);
-    }
-
-    public ValueTask DisposeAsync() => _ledger.DisposeAsync();
 
     [Fact]
     public Task Summary_OfAnyQuery_EqualsTheSumOverTheCharges() =>
@@ -41,11 +25,11 @@ public sealed class SummaryPropertyTests : IAsyncLifetime
                 var tally = await TallyAsync(query);
                 var expected = Naive(query);
 
-                Assert.True(tally.Total == expected.Total, $"seed {_seed}, {query}: total {tally.Total}, expected {expected.Total}");
+                Assert.True(tally.Total == expected.Total, $"seed {ledger.Seed}, {query}: total {tally.Total}, expected {expected.Total}");
                 var groups = tally.Groups().ToDictionary(g => string.Join('|', g.Key.Select(part => part ?? "\0")), g => g.Sums);
                 Assert.True(
                     groups.Count == expected.Groups.Count && expected.Groups.All(g => groups.TryGetValue(g.Key, out var sums) && sums == g.Value),
-                    $"seed {_seed}, query {number}: groups differ");
+                    $"seed {ledger.Seed}, query {number}: groups differ");
             },
             iter: 300,
             threads: 1);
@@ -70,7 +54,7 @@ public sealed class SummaryPropertyTests : IAsyncLifetime
                     parts += (await TallyAsync(query with { Filter = query.Filter with { Window = new(from, to) } })).Total;
                 }
 
-                Assert.True(parts == whole, $"seed {_seed}, query {number}: parts {parts}, whole {whole}");
+                Assert.True(parts == whole, $"seed {ledger.Seed}, query {number}: parts {parts}, whole {whole}");
             },
             iter: 100,
             threads: 1);
@@ -121,7 +105,7 @@ public sealed class SummaryPropertyTests : IAsyncLifetime
     private async Task<CostTally> TallyAsync(SummaryQuery query)
     {
         var tally = new CostTally(query.Dimensions);
-        await _store.ReadAsync(query, tally, CancellationToken.None);
+        await ledger.Store.ReadAsync(query, tally, CancellationToken.None);
         Assert.False(tally.IsOverfull);
         return tally;
     }
@@ -129,14 +113,14 @@ public sealed class SummaryPropertyTests : IAsyncLifetime
     /// <summary>The sum as one would write it on paper: by attempt, its last state, its first billable attempt.</summary>
     private (Sums Total, Dictionary<string, Sums> Groups) Naive(SummaryQuery query)
     {
-        var first = _charges
+        var first = ledger.Charges
             .GroupBy(c => c.Intent.AttemptId)
             .Select(attempt => attempt.Last())
             .Where(last => last.State != ChargeState.Failed)
             .GroupBy(last => last.Intent.RequestId)
             .Select(request => request.MinBy(last => last.Intent.Attempt)!.Intent.AttemptId)
             .ToHashSet();
-        var attempts = _charges.GroupBy(c => c.Intent.AttemptId).Where(a => Matches(query.Filter, a.First())).ToList();
+        var attempts = ledger.Charges.GroupBy(c => c.Intent.AttemptId).Where(a => Matches(query.Filter, a.First())).ToList();
         return (
             attempts.Select(Add).Aggregate(default(Sums), (sum, a) => sum + a),
             query.Dimensions.Count == 0
@@ -187,4 +171,26 @@ public sealed class SummaryPropertyTests : IAsyncLifetime
 
     private static string? TagOf(Charge charge, string key) =>
         charge.Intent.Tags.Where(tag => tag.Key.Equals(key, StringComparison.OrdinalIgnoreCase)).Select(tag => tag.Value).FirstOrDefault();
+
+    /// <summary>Filled once: nothing here writes to it.</summary>
+    public sealed class Ledger : IAsyncLifetime
+    {
+        private TestLedger _ledger = null!;
+
+        public int Seed { get; } = Random.Shared.Next();
+
+        public List<Charge> Charges { get; private set; } = null!;
+
+        internal SummaryStore Store { get; private set; } = null!;
+
+        public async ValueTask InitializeAsync()
+        {
+            Charges = SomeCharges.Random(new Random(Seed), Start, Now, 600);
+            _ledger = await TestLedger.CreateAsync();
+            Store = new(_ledger.Database, new FakeTimeProvider(Now));
+            await LedgerSeed.AddAsync(_ledger.Database, Charges, Now, SomeCharges.TagValuesPerDay);
+        }
+
+        public ValueTask DisposeAsync() => _ledger.DisposeAsync();
+    }
 }

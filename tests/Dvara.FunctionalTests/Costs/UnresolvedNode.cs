@@ -11,18 +11,14 @@ internal sealed class UnresolvedNode : IAsyncDisposable
 {
     private readonly FakeUpstream _upstream;
 
-    private UnresolvedNode(FakeUpstream upstream, GatewayEnvironment node, TestTenant tenant) =>
-        (_upstream, Environment, Tenant) = (upstream, node, tenant);
+    private UnresolvedNode(FakeUpstream upstream, GatewayEnvironment node) => (_upstream, Environment) = (upstream, node);
 
     public GatewayEnvironment Environment { get; }
-
-    public TestTenant Tenant { get; }
 
     public static async Task<UnresolvedNode> StartAsync(TimeProvider clock)
     {
         var upstream = await HangsUpAsync();
-        var node = await GatewayEnvironment.StartAsync(upstream.Settings, clock);
-        return new(upstream, node, await TestTenant.CreateAsync(node));
+        return new(upstream, await GatewayEnvironment.StartAsync(upstream.Settings, clock));
     }
 
     public static async Task<FakeUpstream> HangsUpAsync()
@@ -47,8 +43,6 @@ internal sealed class UnresolvedNode : IAsyncDisposable
         Assert.Equal("UNRESOLVED", (string?)line["state"]);
         return JsonSerializer.SerializeToElement(line);
     }
-
-    public Task<JsonElement> CallAsync(string model = "gpt-4o") => CallAsync(Tenant, model);
 
     /// <summary>Settles a charge; answers with the line, or with the error of a refusal.</summary>
     public Task<JsonElement> ResolveAsync(
@@ -81,20 +75,19 @@ internal sealed class UnresolvedNode : IAsyncDisposable
     public async Task<JsonElement> ReadAsync(JsonElement charge) =>
         await Environment.Admin.GetFromJsonAsync<JsonElement>($"/v1/admin/costs/{charge.GetProperty("id").GetString()}", TestContext.Current.CancellationToken);
 
-    public async Task<JsonElement> SummaryAsync(string rest = "") => await Environment.Admin.GetFromJsonAsync<JsonElement>(
-        $"/v1/admin/costs/summary?tenantId={Tenant.Id}&from=2026-04-01T00:00:00Z&to=2026-05-01T00:00:00Z{rest}", TestContext.Current.CancellationToken);
+    public async Task<JsonElement> SummaryAsync(TestTenant tenant, string rest = "") => await Environment.Admin.GetFromJsonAsync<JsonElement>(
+        $"/v1/admin/costs/summary?tenantId={tenant.Id}&from=2026-04-01T00:00:00Z&to=2026-05-01T00:00:00Z{rest}", TestContext.Current.CancellationToken);
 
     /// <summary>Events of the tenant, newest first.</summary>
-    public async Task<List<JsonElement>> EventsAsync(string type)
+    public async Task<List<JsonElement>> EventsAsync(TestTenant tenant, string type)
     {
         var page = await Environment.Admin.GetFromJsonAsync<JsonElement>(
-            $"/v1/admin/audit/events?type={type}&tenantId={Tenant.Id}", TestContext.Current.CancellationToken);
+            $"/v1/admin/audit/events?type={type}&tenantId={tenant.Id}", TestContext.Current.CancellationToken);
         return [.. page.GetProperty("items").EnumerateArray()];
     }
 
     public async ValueTask DisposeAsync()
     {
-        Tenant.Dispose();
         await Environment.DisposeAsync();
         await _upstream.DisposeAsync();
     }
