@@ -142,7 +142,18 @@ internal ref struct RequestScan(ReadOnlySpan<byte> body, Endpoint endpoint) : ID
             : Pass();
     }
 
-    private bool Pass() => _json.Next() && _json.Skip();
+    /// <summary>
+    /// Hosts take members that are not known here, and some become input: all that may be text is in the bound. What is known to steer only is
+    /// a number, a flag or a few letters; but for one.
+    /// </summary>
+    private bool Pass()
+    {
+        var steers = _json.Is("logit_bias"u8);
+        return _json.Next()
+            && (steers || _json.Token is not (JsonTokenType.String or JsonTokenType.StartObject or JsonTokenType.StartArray)
+                ? _json.Skip()
+                : InputScan.ReadJson(ref _json, ref _input));
+    }
 
     private bool ReadModel()
     {
