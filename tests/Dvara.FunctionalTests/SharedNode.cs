@@ -3,12 +3,24 @@ using Xunit;
 
 namespace Dvara.FunctionalTests;
 
-/// <summary>One node for all tests of a class, each with a tenant of its own. What concerns the whole node needs another one.</summary>
-public sealed class SharedNode : IAsyncLifetime
+/// <summary>One node for all tests of a class: each has a tenant, a key or a name of its own, and leaves the rest alone.</summary>
+public class SharedNode : IAsyncLifetime
 {
-    public GatewayEnvironment Environment { get; private set; } = null!;
+    private readonly TimeProvider? _clock;
 
-    public async ValueTask InitializeAsync() => Environment = await GatewayEnvironment.StartAsync();
+    public SharedNode()
+    {
+    }
 
-    public ValueTask DisposeAsync() => Environment.DisposeAsync();
+    protected SharedNode(TimeProvider clock) => _clock = clock;
+
+    public GatewayEnvironment Node { get; private set; } = null!;
+
+    public virtual async ValueTask InitializeAsync() => Node = await GatewayEnvironment.StartAsync(clock: _clock);
+
+    public async ValueTask DisposeAsync()
+    {
+        await Node.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
 }

@@ -2,19 +2,16 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
-using Dvara.Testing;
 using Xunit;
 
 namespace Dvara.FunctionalTests.AdminTokens;
 
-public sealed class AdminTokenAuthenticationTests
+public sealed class AdminTokenAuthenticationTests(SharedNode shared) : IClassFixture<SharedNode>
 {
     [Fact]
     public async Task AdminApi_WithTheBootstrapToken_Answers()
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-
-        using var answer = await node.Admin.GetAsync("/v1/admin/tokens");
+        using var answer = await shared.Node.Admin.GetAsync("/v1/admin/tokens");
 
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }
@@ -27,11 +24,10 @@ public sealed class AdminTokenAuthenticationTests
     [InlineData("Bearer gw_something", "invalid_admin_token")]
     public async Task AdminApi_WithoutAKnownToken_Is401(string? header, string code)
     {
-        await using var node = await GatewayEnvironment.StartAsync();
         using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/admin/tokens");
         request.Headers.Authorization = header is null ? null : AuthenticationHeaderValue.Parse(header);
 
-        using var answer = await node.Client.SendAsync(request);
+        using var answer = await shared.Node.Client.SendAsync(request);
 
         Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
         var error = (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("error");

@@ -6,7 +6,7 @@ using Xunit;
 namespace Dvara.FunctionalTests.ApiKeys;
 
 /// <summary>Hostile and mistaken bodies: each is refused with its field, and makes nothing.</summary>
-public sealed class ApiKeyBodiesTests
+public sealed class ApiKeyBodiesTests(SharedNode shared) : IClassFixture<SharedNode>
 {
     private static readonly string TwentyOneTags = Object(Enumerable.Range(0, 21).ToDictionary(i => $"t{i}", i => "v"));
 
@@ -59,16 +59,16 @@ public sealed class ApiKeyBodiesTests
     [Fact]
     public async Task Create_WithABadField_Is400NamingIt_AndMakesNothing()
     {
-        await using var node = await KeysNode.StartAsync();
+        var keys = await TenantKeys.CreateAsync(shared.Node);
         foreach (var (body, field) in Refused)
         {
-            var error = await node.RefusedAsync(HttpMethod.Post, node.Path(""), body, HttpStatusCode.BadRequest, "validation_error");
+            var error = await keys.RefusedAsync(HttpMethod.Post, keys.Path(""), body, HttpStatusCode.BadRequest, "validation_error");
 
             Assert.True(field == error.Text("param"), $"{body}: {error.GetRawText()}");
         }
 
-        Assert.Empty((await node.GetAsync("")).GetProperty("items").EnumerateArray());
-        Assert.Empty(await node.AuditAsync("API_KEY_CREATED"));
+        Assert.Empty((await keys.GetAsync("")).GetProperty("items").EnumerateArray());
+        Assert.Empty(await keys.AuditAsync("API_KEY_CREATED"));
     }
 
     [Theory]
@@ -79,9 +79,9 @@ public sealed class ApiKeyBodiesTests
     [InlineData("{\"name\":NaN}")]
     public async Task Create_WithWhatIsNoJson_Is400(string body)
     {
-        await using var node = await KeysNode.StartAsync();
+        var keys = await TenantKeys.CreateAsync(shared.Node);
 
-        await node.RefusedAsync(HttpMethod.Post, node.Path(""), body, HttpStatusCode.BadRequest, "invalid_json");
+        await keys.RefusedAsync(HttpMethod.Post, keys.Path(""), body, HttpStatusCode.BadRequest, "invalid_json");
     }
 
     [Theory]
@@ -93,9 +93,9 @@ public sealed class ApiKeyBodiesTests
     [InlineData("{\"name\":\"a\",\"expiresAt\":\"\\ud800\"}")]
     public async Task Create_WithHalfACharacter_Is400(string body)
     {
-        await using var node = await KeysNode.StartAsync();
+        var keys = await TenantKeys.CreateAsync(shared.Node);
 
-        using var answer = await node.SendAsync(HttpMethod.Post, node.Path(""), body);
+        using var answer = await keys.SendAsync(HttpMethod.Post, keys.Path(""), body);
 
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
     }
@@ -103,10 +103,10 @@ public sealed class ApiKeyBodiesTests
     [Fact]
     public async Task Create_WithSeveralBadFields_NamesThemAll()
     {
-        await using var node = await KeysNode.StartAsync();
+        var keys = await TenantKeys.CreateAsync(shared.Node);
 
-        var error = await node.RefusedAsync(
-            HttpMethod.Post, node.Path(""), """{"scopes":["x"],"models":["*a"],"expiresAt":"2020-01-01T00:00:00Z"}""",
+        var error = await keys.RefusedAsync(
+            HttpMethod.Post, keys.Path(""), """{"scopes":["x"],"models":["*a"],"expiresAt":"2020-01-01T00:00:00Z"}""",
             HttpStatusCode.BadRequest, "validation_error");
 
         Assert.Equal(
@@ -117,16 +117,16 @@ public sealed class ApiKeyBodiesTests
     [Fact]
     public async Task Create_WithoutJsonContentType_Is415AndTooLarge_Is413()
     {
-        await using var node = await KeysNode.StartAsync();
+        var keys = await TenantKeys.CreateAsync(shared.Node);
         using var form = new StringContent("name=bot");
-        using var unsupported = await node.Admin.PostAsync(node.Path(""), form);
-        using var request = new HttpRequestMessage(HttpMethod.Post, node.Path(""))
+        using var unsupported = await keys.Admin.PostAsync(keys.Path(""), form);
+        using var request = new HttpRequestMessage(HttpMethod.Post, keys.Path(""))
         {
             Content = new StringContent($$"""{"name":"{{new string('x', 2 << 20)}}"}""", System.Text.Encoding.UTF8, "application/json"),
         };
         // Waits for the answer before it sends, as a body that size may be refused while it is on its way.
         request.Headers.ExpectContinue = true;
-        using var large = await node.Admin.SendAsync(request);
+        using var large = await keys.Admin.SendAsync(request);
 
         Assert.Equal(HttpStatusCode.UnsupportedMediaType, unsupported.StatusCode);
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, large.StatusCode);
@@ -135,9 +135,9 @@ public sealed class ApiKeyBodiesTests
     [Fact]
     public async Task Create_AtEveryLimit_IsAccepted()
     {
-        await using var node = await KeysNode.StartAsync();
+        var keys = await TenantKeys.CreateAsync(shared.Node);
 
-        var made = await node.NewKeyAsync(new
+        var made = await keys.NewKeyAsync(new
         {
             name = new string('n', 128),
             models = Enumerable.Range(0, 100).Select(i => $"m{i}".PadRight(255, 'x') + "*"),
@@ -147,7 +147,7 @@ public sealed class ApiKeyBodiesTests
 
         Assert.Equal(100, made.GetProperty("models").GetArrayLength());
         Assert.Equal(JsonValueKind.Null, made.GetProperty("lastUsedAt").ValueKind);
-        var identity = await node.Cache.FindAsync(made.Text("key"), CancellationToken.None);
+        var identity = await keys.Cache.FindAsync(made.Text("key"), CancellationToken.None);
         Assert.Equal(20, identity!.Tags.Count);
     }
 
@@ -162,14 +162,14 @@ public sealed class ApiKeyBodiesTests
     [InlineData("""{"expiresAt":"2020-01-01T00:00:00Z"}""", "expiresAt")]
     public async Task Patch_WithABadField_Is400AndChangesNothing(string body, string field)
     {
-        await using var node = await KeysNode.StartAsync();
-        var made = await node.NewKeyAsync(new { name = "bot", tags = new { team = "a" } });
-        var before = await node.GetAsync($"/{made.Text("id")}");
+        var keys = await TenantKeys.CreateAsync(shared.Node);
+        var made = await keys.NewKeyAsync(new { name = "bot", tags = new { team = "a" } });
+        var before = await keys.GetAsync($"/{made.Text("id")}");
 
-        var error = await node.RefusedAsync(HttpMethod.Patch, node.Path($"/{made.Text("id")}"), body, HttpStatusCode.BadRequest, "validation_error");
+        var error = await keys.RefusedAsync(HttpMethod.Patch, keys.Path($"/{made.Text("id")}"), body, HttpStatusCode.BadRequest, "validation_error");
 
         Assert.Equal(field, error.Text("param"));
-        Assert.Equal(before.GetRawText(), (await node.GetAsync($"/{made.Text("id")}")).GetRawText());
+        Assert.Equal(before.GetRawText(), (await keys.GetAsync($"/{made.Text("id")}")).GetRawText());
     }
 
     [Theory]
@@ -182,14 +182,14 @@ public sealed class ApiKeyBodiesTests
     [InlineData("""{"overlapSeconds":99999999999999999999}""")]
     public async Task Rotate_WithABadOverlap_Is400AndRotatesNothing(string body)
     {
-        await using var node = await KeysNode.StartAsync();
-        var made = await node.NewKeyAsync(new { name = "bot" });
+        var keys = await TenantKeys.CreateAsync(shared.Node);
+        var made = await keys.NewKeyAsync(new { name = "bot" });
 
-        var error = await node.RefusedAsync(
-            HttpMethod.Post, node.Path($"/{made.Text("id")}/rotate"), body, HttpStatusCode.BadRequest, "validation_error");
+        var error = await keys.RefusedAsync(
+            HttpMethod.Post, keys.Path($"/{made.Text("id")}/rotate"), body, HttpStatusCode.BadRequest, "validation_error");
 
         Assert.StartsWith("overlapSecond", error.Text("param"));
-        Assert.Single((await node.GetAsync("")).GetProperty("items").EnumerateArray());
+        Assert.Single((await keys.GetAsync("")).GetProperty("items").EnumerateArray());
     }
 
     [Theory]
@@ -200,9 +200,9 @@ public sealed class ApiKeyBodiesTests
     [InlineData("""{"prefix":"gw_01234567","sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}""", "name")]
     public async Task Import_WithABadField_Is400(string body, string field)
     {
-        await using var node = await KeysNode.StartAsync();
+        var keys = await TenantKeys.CreateAsync(shared.Node);
 
-        var error = await node.RefusedAsync(HttpMethod.Post, node.Path("/import"), body, HttpStatusCode.BadRequest, "validation_error");
+        var error = await keys.RefusedAsync(HttpMethod.Post, keys.Path("/import"), body, HttpStatusCode.BadRequest, "validation_error");
 
         Assert.Equal(field, error.Text("param"));
     }
@@ -212,9 +212,9 @@ public sealed class ApiKeyBodiesTests
     [Fact]
     public async Task Create_WithABareDate_SaysHowToWriteIt()
     {
-        await using var node = await KeysNode.StartAsync();
+        var keys = await TenantKeys.CreateAsync(shared.Node);
 
-        using var answer = await node.Admin.PostAsJsonAsync(node.Path(""), new { name = "a", expiresAt = "2099-01-01" });
+        using var answer = await keys.Admin.PostAsJsonAsync(keys.Path(""), new { name = "a", expiresAt = "2099-01-01" });
 
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
         Assert.Contains("2099-01-01T00:00:00Z", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);

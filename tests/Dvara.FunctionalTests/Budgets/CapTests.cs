@@ -11,7 +11,7 @@ namespace Dvara.FunctionalTests.Budgets;
 /// <summary>What a caller meets: admitted, clamped, made to wait, refused; and what an operator sees of it.</summary>
 public sealed class CapTests(SharedNode shared) : IClassFixture<SharedNode>, IAsyncLifetime
 {
-    private readonly GatewayEnvironment _node = shared.Environment;
+    private readonly GatewayEnvironment _node = shared.Node;
     private TestTenant _tenant = null!;
 
     public async ValueTask InitializeAsync() => _tenant = await TestTenant.CreateAsync(_node);

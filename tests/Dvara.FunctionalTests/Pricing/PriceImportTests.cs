@@ -5,18 +5,19 @@ using static Dvara.FunctionalTests.Pricing.PricingNode;
 
 namespace Dvara.FunctionalTests.Pricing;
 
-public sealed class PriceImportTests
+public sealed class PriceImportTests(SharedPricingNode shared) : IClassFixture<SharedPricingNode>
 {
     private const string Header = "provider,model,input_per_million_usd,output_per_million_usd,tenant_id,effective_from,effective_to\n";
+
+    private readonly PricingNode _node = shared.Node;
 
     [Fact]
     public async Task Import_WithOneBadRow_ImportsNothing_AndNamesEveryBadRow()
     {
-        await using var node = await PricingNode.StartAsync();
-        await node.PostAsync(Price("there", 1));
-        var before = node.Book.All.Count;
+        await _node.PostAsync(Price("there", 1));
+        var before = _node.Book.All.Count;
 
-        var refused = await node.ImportAsync(Header + """
+        var refused = await _node.ImportAsync(Header + """
             openai,a,1,2,,,
             openai,b,-1,2,,,
             openai,c,1,2,acme,,
@@ -26,12 +27,12 @@ public sealed class PriceImportTests
 
         refused.Refuses(HttpStatusCode.BadRequest, "validation_error", "rows[3].inputPerMillionUsd");
         refused.Refuses(HttpStatusCode.BadRequest, "validation_error", "rows[4].tenantId");
-        Assert.Equal(before, node.Book.All.Count);
+        Assert.Equal(before, _node.Book.All.Count);
         // What only the stored prices can tell is told when the rows themselves are right.
-        (await node.ImportAsync(Header + "openai,a,1,2,,,\nopenai,there,5,5,,2026-04-15T12:00:00Z,\n"))
+        (await _node.ImportAsync(Header + "openai,a,1,2,,,\nopenai,there,5,5,,2026-04-15T12:00:00Z,\n"))
             .Refuses(HttpStatusCode.BadRequest, "validation_error", "rows[3].effectiveFrom");
-        Assert.Equal(before, node.Book.All.Count);
-        Assert.Null(node.InputRate("a", node.Now));
+        Assert.Equal(before, _node.Book.All.Count);
+        Assert.Null(_node.InputRate("a", _node.Now));
     }
 
     [Fact]
@@ -64,35 +65,29 @@ public sealed class PriceImportTests
     [Fact]
     public async Task Import_OfANewKeysHistory_IsTakenWhole_AndARepeatedRowIsNot()
     {
-        await using var node = await PricingNode.StartAsync();
+        (await _node.ImportAsync(Header + "openai,h,1,1,,2026-01-01T00:00:00Z,\nopenai,h,2,1,,2026-03-01T00:00:00Z,\n")).Is(HttpStatusCode.OK);
 
-        (await node.ImportAsync(Header + "openai,h,1,1,,2026-01-01T00:00:00Z,\nopenai,h,2,1,,2026-03-01T00:00:00Z,\n")).Is(HttpStatusCode.OK);
-
-        Assert.Equal(1, node.InputRate("h", new(2026, 2, 28, 0, 0, 0, TimeSpan.Zero)));
-        Assert.Equal(2, node.InputRate("h", node.Now));
-        (await node.ImportAsync(Header + "openai,twice,1,1,,,\nopenai,twice,2,1,,,\n"))
+        Assert.Equal(1, _node.InputRate("h", new(2026, 2, 28, 0, 0, 0, TimeSpan.Zero)));
+        Assert.Equal(2, _node.InputRate("h", _node.Now));
+        (await _node.ImportAsync(Header + "openai,twice,1,1,,,\nopenai,twice,2,1,,,\n"))
             .Refuses(HttpStatusCode.BadRequest, "validation_error", "rows[3].effectiveTo");
-        Assert.Null(node.InputRate("twice", node.Now));
+        Assert.Null(_node.InputRate("twice", _node.Now));
     }
 
     [Fact]
     public async Task Import_OfWhatIsNoPriceFile_IsRefused()
     {
-        await using var node = await PricingNode.StartAsync();
-
-        (await node.ImportAsync("provider;model;input_per_million_usd\nopenai;a;1,5\n")).Refuses(HttpStatusCode.BadRequest, "validation_error", "rows[1]");
-        (await node.ImportAsync("")).Refuses(HttpStatusCode.BadRequest, "validation_error", "rows[1].provider");
-        (await node.ImportAsync(Header, "?dryRun=yes")).Refuses(HttpStatusCode.BadRequest, "validation_error", "dryRun");
-        (await node.SendAsync(HttpMethod.Post, "/import", new { provider = "openai" })).Refuses(HttpStatusCode.UnsupportedMediaType, "unsupported_media_type");
-        Assert.Equal(HttpStatusCode.OK, (await node.ImportAsync("\uFEFF" + Header)).Status);
+        (await _node.ImportAsync("provider;model;input_per_million_usd\nopenai;a;1,5\n")).Refuses(HttpStatusCode.BadRequest, "validation_error", "rows[1]");
+        (await _node.ImportAsync("")).Refuses(HttpStatusCode.BadRequest, "validation_error", "rows[1].provider");
+        (await _node.ImportAsync(Header, "?dryRun=yes")).Refuses(HttpStatusCode.BadRequest, "validation_error", "dryRun");
+        (await _node.SendAsync(HttpMethod.Post, "/import", new { provider = "openai" })).Refuses(HttpStatusCode.UnsupportedMediaType, "unsupported_media_type");
+        Assert.Equal(HttpStatusCode.OK, (await _node.ImportAsync("\uFEFF" + Header)).Status);
     }
 
     [Fact]
     public async Task Import_OfAThousandBadRows_AnswersAHundredOfThem()
     {
-        await using var node = await PricingNode.StartAsync();
-
-        var refused = await node.ImportAsync(Header + string.Concat(Enumerable.Range(0, 1000).Select(i => $"openai,m{i},x,1,,,\n")));
+        var refused = await _node.ImportAsync(Header + string.Concat(Enumerable.Range(0, 1000).Select(i => $"openai,m{i},x,1,,,\n")));
 
         Assert.Contains("And 900 more.", refused.Refuses(HttpStatusCode.BadRequest, "validation_error", "rows[101].inputPerMillionUsd"), StringComparison.Ordinal);
     }
@@ -100,14 +95,13 @@ public sealed class PriceImportTests
     [Fact]
     public async Task Import_LargerThanItsLimit_Is413()
     {
-        await using var node = await PricingNode.StartAsync();
         using var body = new ByteArrayContent(Encoding.UTF8.GetBytes(Header + new string('x', 8 << 20)));
         body.Headers.ContentType = new("text/csv");
         using var request = new HttpRequestMessage(HttpMethod.Post, PricingNode.Path + "/import") { Content = body };
         // Asks before it sends: the answer is not lost in a connection that is closed on the body.
         request.Headers.ExpectContinue = true;
 
-        using var answer = await node.Admin.SendAsync(request);
+        using var answer = await _node.Admin.SendAsync(request);
 
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, answer.StatusCode);
     }
@@ -115,12 +109,10 @@ public sealed class PriceImportTests
     [Fact]
     public async Task Import_OfAsManyRowsAsAllowed_IsTaken()
     {
-        await using var node = await PricingNode.StartAsync();
-
-        var imported = await node.ImportAsync(Header + string.Concat(Enumerable.Range(0, 10_000).Select(i => $"openai,m{i},1,1,,,\n")));
+        var imported = await _node.ImportAsync(Header + string.Concat(Enumerable.Range(0, 10_000).Select(i => $"openai,m{i},1,1,,,\n")));
 
         Assert.Equal((10_000, 10_000, 0, 0), Counts(imported));
-        Assert.Equal(1, node.InputRate("m9999", node.Now));
+        Assert.Equal(1, _node.InputRate("m9999", _node.Now));
     }
 
     private static (int Rows, int Created, int Changed, int Unchanged) Counts(PricingNode.Answer answer)

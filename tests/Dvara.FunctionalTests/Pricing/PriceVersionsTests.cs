@@ -5,21 +5,23 @@ using static Dvara.FunctionalTests.Pricing.PricingNode;
 
 namespace Dvara.FunctionalTests.Pricing;
 
-public sealed class PriceVersionsTests
+public sealed class PriceVersionsTests(SharedPricingNode shared) : IClassFixture<SharedPricingNode>
 {
+    private readonly PricingNode _node = shared.Node;
+
     [Fact]
     public async Task FirstPrice_ActsAtOnce_AndIsReadBackAsWritten()
     {
-        await using var node = await PricingNode.StartAsync();
-        Assert.Null(node.InputRate("house-model", node.Now));
+        const string Model = "first";
+        Assert.Null(_node.InputRate(Model, _node.Now));
 
-        var made = (await node.PostAsync(Price(
-            input: "0.000001", more: [("cachedInputPerMillionUsd", 0.1m), ("perRequestUsd", "0.000000000001"), ("maxOutputTokens", 4096),
-            ("sourceUrl", "https://example.com/prices"), ("checkedOn", "2026-04-01")]))).Is(HttpStatusCode.Created);
+        var made = (await _node.PostAsync(Price(
+            Model, "0.000001", ("cachedInputPerMillionUsd", 0.1m), ("perRequestUsd", "0.000000000001"), ("maxOutputTokens", 4096),
+            ("sourceUrl", "https://example.com/prices"), ("checkedOn", "2026-04-01")))).Is(HttpStatusCode.Created);
 
-        Assert.Equal(0.000001m, node.InputRate("house-model", node.Now));
+        Assert.Equal(0.000001m, _node.InputRate(Model, _node.Now));
         Assert.Equal($"{PricingNode.Path}/{made.Id}", made.Location);
-        var read = (await node.GetAsync($"/{made.Id}")).Is(HttpStatusCode.OK);
+        var read = (await _node.GetAsync($"/{made.Id}")).Is(HttpStatusCode.OK);
         Assert.Equal(made.Text, read.Text);
         Assert.Equal(made.ETag, read.ETag);
         Assert.Contains("\"inputPerMillionUsd\":0.000001,", read.Text, StringComparison.Ordinal);
@@ -65,67 +67,67 @@ public sealed class PriceVersionsTests
     [InlineData("POST")]
     public async Task Update_AMillisecondTooEarly_IsRefusedAndSaysTheEarliest(string method)
     {
-        await using var node = await PricingNode.StartAsync();
-        var first = await node.PostAsync(Price(input: 1));
+        var model = "early-" + method;
+        var first = await _node.PostAsync(Price(model, 1));
         var rest = method == "PUT" ? $"/{first.Id}" : "";
 
-        var early = await node.SendAsync(new(method), rest, Price(input: 2, more: ("effectiveFrom", "2026-04-15T12:00:04.999Z")));
+        var early = await _node.SendAsync(new(method), rest, Price(model, 2, ("effectiveFrom", "2026-04-15T12:00:04.999Z")));
         var message = early.Refuses(HttpStatusCode.BadRequest, "validation_error", "effectiveFrom");
 
         Assert.Contains("5 seconds", message, StringComparison.Ordinal);
         Assert.Contains("2026-04-15T12:00:05Z", message, StringComparison.Ordinal);
-        Assert.Equal(1, node.InputRate("house-model", node.Now.AddDays(1)));
-        Assert.True((int)(await node.SendAsync(new(method), rest, Price(input: 2, more: ("effectiveFrom", "2026-04-15T12:00:05Z")))).Status < 300);
-        Assert.Equal(2, node.InputRate("house-model", node.Now.AddDays(1)));
+        Assert.Equal(1, _node.InputRate(model, _node.Now.AddDays(1)));
+        Assert.True((int)(await _node.SendAsync(new(method), rest, Price(model, 2, ("effectiveFrom", "2026-04-15T12:00:05Z")))).Status < 300);
+        Assert.Equal(2, _node.InputRate(model, _node.Now.AddDays(1)));
     }
 
     [Fact]
     public async Task FirstPrice_MayReachBack_ForUsageThatWaitsForIt()
     {
-        await using var node = await PricingNode.StartAsync();
+        const string Model = "reaching-back";
 
-        (await node.PostAsync(Price(input: 1, more: ("effectiveFrom", "2026-04-01T00:00:00+02:00")))).Is(HttpStatusCode.Created);
+        (await _node.PostAsync(Price(Model, 1, ("effectiveFrom", "2026-04-01T00:00:00+02:00")))).Is(HttpStatusCode.Created);
 
-        Assert.Equal(1, node.InputRate("house-model", new(2026, 3, 31, 22, 0, 0, TimeSpan.Zero)));
-        Assert.Null(node.InputRate("house-model", new(2026, 3, 31, 21, 59, 59, TimeSpan.Zero)));
+        Assert.Equal(1, _node.InputRate(Model, new(2026, 3, 31, 22, 0, 0, TimeSpan.Zero)));
+        Assert.Null(_node.InputRate(Model, new(2026, 3, 31, 21, 59, 59, TimeSpan.Zero)));
     }
 
     [Fact]
     public async Task PlannedVersion_CanBeReplacedInPlace_AndWithdrawn_AndThenTheRunningOneGoesOn()
     {
-        await using var node = await PricingNode.StartAsync();
-        await node.PostAsync(Price(input: 1));
-        var planned = (await node.PostAsync(Price(input: 2, more: ("effectiveFrom", "2026-05-01T00:00:00Z")))).Is(HttpStatusCode.Created);
+        const string Model = "planned";
+        await _node.PostAsync(Price(Model, 1));
+        var planned = (await _node.PostAsync(Price(Model, 2, ("effectiveFrom", "2026-05-01T00:00:00Z")))).Is(HttpStatusCode.Created);
         var may = new DateTimeOffset(2026, 5, 1, 0, 0, 0, TimeSpan.Zero);
-        Assert.Equal(2, node.InputRate("house-model", may));
+        Assert.Equal(2, _node.InputRate(Model, may));
 
-        var replaced = (await node.SendAsync(HttpMethod.Put, $"/{planned.Id}", Price(input: 3), planned.ETag)).Is(HttpStatusCode.OK);
+        var replaced = (await _node.SendAsync(HttpMethod.Put, $"/{planned.Id}", Price(Model, 3), planned.ETag)).Is(HttpStatusCode.OK);
 
         Assert.Equal(planned.Id, replaced.Id);
         Assert.Equal("2026-05-01T00:00:00Z", replaced.Instant("effectiveFrom"));
-        Assert.Equal(1, node.InputRate("house-model", may.AddMilliseconds(-1)));
-        Assert.Equal(3, node.InputRate("house-model", may));
-        (await node.SendAsync(HttpMethod.Delete, $"/{planned.Id}")).Is(HttpStatusCode.NoContent);
-        Assert.Equal(1, node.InputRate("house-model", may));
-        (await node.GetAsync($"/{planned.Id}")).Refuses(HttpStatusCode.NotFound, "not_found");
+        Assert.Equal(1, _node.InputRate(Model, may.AddMilliseconds(-1)));
+        Assert.Equal(3, _node.InputRate(Model, may));
+        (await _node.SendAsync(HttpMethod.Delete, $"/{planned.Id}")).Is(HttpStatusCode.NoContent);
+        Assert.Equal(1, _node.InputRate(Model, may));
+        (await _node.GetAsync($"/{planned.Id}")).Refuses(HttpStatusCode.NotFound, "not_found");
     }
 
     [Fact]
     public async Task Overlap_WithAPlannedVersion_Is409()
     {
-        await using var node = await PricingNode.StartAsync();
-        var running = await node.PostAsync(Price(input: 1));
-        await node.PostAsync(Price(input: 2, more: ("effectiveFrom", "2026-05-01T00:00:00Z")));
+        const string Model = "overlapping";
+        var running = await _node.PostAsync(Price(Model, 1));
+        await _node.PostAsync(Price(Model, 2, ("effectiveFrom", "2026-05-01T00:00:00Z")));
 
-        (await node.PostAsync(Price(input: 3))).Refuses(HttpStatusCode.Conflict, "conflict");
-        (await node.PostAsync(Price(input: 3, more: ("effectiveFrom", "2026-05-01T00:00:00Z")))).Refuses(HttpStatusCode.Conflict, "conflict");
-        (await node.SendAsync(HttpMethod.Put, $"/{running.Id}", Price(input: 3, more: ("effectiveFrom", "2026-06-01T00:00:00Z"))))
+        (await _node.PostAsync(Price(Model, 3))).Refuses(HttpStatusCode.Conflict, "conflict");
+        (await _node.PostAsync(Price(Model, 3, ("effectiveFrom", "2026-05-01T00:00:00Z")))).Refuses(HttpStatusCode.Conflict, "conflict");
+        (await _node.SendAsync(HttpMethod.Put, $"/{running.Id}", Price(Model, 3, ("effectiveFrom", "2026-06-01T00:00:00Z"))))
             .Refuses(HttpStatusCode.Conflict, "conflict");
-        (await node.PostAsync(Price(input: 3, more: [("effectiveFrom", "2026-04-20T00:00:00Z"), ("effectiveTo", "2026-05-01T00:00:00Z")])))
+        (await _node.PostAsync(Price(Model, 3, ("effectiveFrom", "2026-04-20T00:00:00Z"), ("effectiveTo", "2026-05-01T00:00:00Z"))))
             .Is(HttpStatusCode.Created);
 
-        Assert.Equal(3, node.InputRate("house-model", new(2026, 4, 30, 0, 0, 0, TimeSpan.Zero)));
-        Assert.Equal(2, node.InputRate("house-model", new(2026, 5, 1, 0, 0, 0, TimeSpan.Zero)));
+        Assert.Equal(3, _node.InputRate(Model, new(2026, 4, 30, 0, 0, 0, TimeSpan.Zero)));
+        Assert.Equal(2, _node.InputRate(Model, new(2026, 5, 1, 0, 0, 0, TimeSpan.Zero)));
     }
 
     [Fact]
@@ -149,24 +151,24 @@ public sealed class PriceVersionsTests
     [Fact]
     public async Task StaleETag_Is412_AndChangesNothing()
     {
-        await using var node = await PricingNode.StartAsync();
-        var first = await node.PostAsync(Price(input: 1));
-        await node.PostAsync(Price(input: 2));
+        const string Model = "stale";
+        var first = await _node.PostAsync(Price(Model, 1));
+        await _node.PostAsync(Price(Model, 2));
 
-        (await node.SendAsync(HttpMethod.Put, $"/{first.Id}", Price(input: 3), first.ETag)).Refuses(HttpStatusCode.PreconditionFailed, "precondition_failed");
-        (await node.SendAsync(HttpMethod.Delete, $"/{first.Id}", ifMatch: first.ETag)).Refuses(HttpStatusCode.PreconditionFailed, "precondition_failed");
+        (await _node.SendAsync(HttpMethod.Put, $"/{first.Id}", Price(Model, 3), first.ETag)).Refuses(HttpStatusCode.PreconditionFailed, "precondition_failed");
+        (await _node.SendAsync(HttpMethod.Delete, $"/{first.Id}", ifMatch: first.ETag)).Refuses(HttpStatusCode.PreconditionFailed, "precondition_failed");
 
-        Assert.Equal(2, node.InputRate("house-model", node.Now.AddDays(1)));
+        Assert.Equal(2, _node.InputRate(Model, _node.Now.AddDays(1)));
     }
 
     [Fact]
     public async Task Put_ForAnotherKey_Is400()
     {
-        await using var node = await PricingNode.StartAsync();
-        var first = await node.PostAsync(Price(input: 1));
+        const string Model = "put";
+        var first = await _node.PostAsync(Price(Model, 1));
 
-        (await node.SendAsync(HttpMethod.Put, $"/{first.Id}", Price("other", 1))).Refuses(HttpStatusCode.BadRequest, "validation_error", "model");
-        (await node.SendAsync(HttpMethod.Put, $"/{first.Id}", Price(input: 1, more: ("tenantId", Acme.ToString()))))
+        (await _node.SendAsync(HttpMethod.Put, $"/{first.Id}", Price("other", 1))).Refuses(HttpStatusCode.BadRequest, "validation_error", "model");
+        (await _node.SendAsync(HttpMethod.Put, $"/{first.Id}", Price(Model, 1, ("tenantId", Acme.ToString()))))
             .Refuses(HttpStatusCode.BadRequest, "validation_error", "tenantId");
     }
 

@@ -4,15 +4,16 @@ using Xunit;
 
 namespace Dvara.FunctionalTests.Tenants;
 
-public sealed class TenantIsolationTests
+public sealed class TenantIsolationTests(SharedNode shared) : IClassFixture<SharedNode>
 {
+    private readonly GatewayEnvironment _node = shared.Node;
+
     [Fact]
     public async Task NarrowedToken_SeesAndChangesItsTenantAlone()
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-        var mine = await node.MakeTenantAsync(new { name = "mine" });
-        var foreign = await node.MakeTenantAsync(new { name = "foreign" });
-        using var narrowed = await node.ClientAsync(new { name = "n", role = "owner", tenantId = mine.Text("id") });
+        var mine = await _node.MakeTenantAsync(new { name = "mine" });
+        var foreign = await _node.MakeTenantAsync(new { name = "foreign" });
+        using var narrowed = await _node.ClientAsync(new { name = "n", role = "owner", tenantId = mine.Text("id") });
 
         Assert.Equal(["mine"], await narrowed.NamesAsync(""));
         Assert.Empty(await narrowed.NamesAsync("name=foreign"));
@@ -33,30 +34,30 @@ public sealed class TenantIsolationTests
             Assert.Equal(unknownError.Text("message"), error.Text("message"));
         }
 
-        Assert.Equal(["foreign"], await node.Admin.NamesAsync("name=foreign&status=ACTIVE"));
+        Assert.Equal(["foreign"], await _node.Admin.NamesAsync("name=foreign&status=ACTIVE"));
     }
 
     [Fact]
     public async Task NarrowedToken_MakesNoTenant_WhateverItsScopes()
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-        var mine = await node.MakeTenantAsync(new { name = "mine" });
-        using var narrowed = await node.ClientAsync(new { name = "n", role = "owner", tenantId = mine.Text("id") });
+        var mine = await _node.MakeTenantAsync(new { name = "mine" });
+        using var narrowed = await _node.ClientAsync(new { name = "n", role = "owner", tenantId = mine.Text("id") });
+        var before = await _node.Admin.NamesAsync("");
 
         using var answer = await narrowed.SendAsync(HttpMethod.Post, TenantCalls.Path, """{"name":"another"}""");
 
         Assert.Equal("missing_scope", await answer.CodeAsync(HttpStatusCode.Forbidden));
-        Assert.Equal(["mine"], await node.Admin.NamesAsync(""));
+        Assert.Equal(before, await _node.Admin.NamesAsync(""));
     }
 
     [Fact]
     public async Task Viewer_Reads_ButDoesNotWrite()
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-        var made = await node.MakeTenantAsync(new { name = "A" });
-        using var viewer = await node.ClientAsync(new { name = "v", role = "viewer" });
+        var made = await _node.MakeTenantAsync(new { name = "A" });
+        var before = await _node.Admin.NamesAsync("status=ACTIVE");
+        using var viewer = await _node.ClientAsync(new { name = "v", role = "viewer" });
 
-        Assert.Equal(["A"], await viewer.NamesAsync(""));
+        Assert.Equal(["A"], await viewer.NamesAsync("name=A"));
         using var post = await viewer.SendAsync(HttpMethod.Post, TenantCalls.Path, """{"name":"B"}""");
         using var put = await viewer.SendAsync(HttpMethod.Put, made.Uri(), """{"name":"B"}""");
         using var patch = await viewer.SendAsync(HttpMethod.Patch, made.Uri(), """{"name":"B"}""");
@@ -67,7 +68,7 @@ public sealed class TenantIsolationTests
             Assert.Equal("missing_scope", await answer.CodeAsync(HttpStatusCode.Forbidden));
         }
 
-        Assert.Equal(["A"], await node.Admin.NamesAsync("status=ACTIVE"));
+        Assert.Equal(before, await _node.Admin.NamesAsync("status=ACTIVE"));
     }
 
     [Theory]
@@ -78,10 +79,8 @@ public sealed class TenantIsolationTests
     [InlineData("01985a3e-0000-7000-8000-000000000000")]
     public async Task Id_ThatIsNone_Is404(string id)
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-
-        using var answer = await node.Admin.GetAsync($"{TenantCalls.Path}/{id}");
-        using var delete = await node.Admin.DeleteAsync($"{TenantCalls.Path}/{id}");
+        using var answer = await _node.Admin.GetAsync($"{TenantCalls.Path}/{id}");
+        using var delete = await _node.Admin.DeleteAsync($"{TenantCalls.Path}/{id}");
 
         Assert.Equal("not_found", await answer.CodeAsync(HttpStatusCode.NotFound));
         Assert.Equal("not_found", await delete.CodeAsync(HttpStatusCode.NotFound));

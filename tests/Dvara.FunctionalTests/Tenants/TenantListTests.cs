@@ -5,8 +5,10 @@ using Xunit;
 
 namespace Dvara.FunctionalTests.Tenants;
 
-public sealed class TenantListTests
+public sealed class TenantListTests(TenantListTests.ThreeTenants shared) : IClassFixture<TenantListTests.ThreeTenants>
 {
+    private readonly GatewayEnvironment _node = shared.Node;
+
     [Fact]
     public async Task Tenants_PageByPage_AreEachListedOnceNewestFirst()
     {
@@ -67,17 +69,7 @@ public sealed class TenantListTests
     [InlineData("metadata.=x", "")]
     public async Task Filter_ShowsOnlyWhatMatches(string query, string names)
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-        await node.MakeTenantAsync(new { name = "acme", metadata = new Dictionary<string, string> { ["cost_center"] = "42", ["plan"] = "gold" } });
-        await node.MakeTenantAsync(new
-        {
-            name = "beta",
-            status = "SUSPENDED",
-            metadata = new Dictionary<string, string> { ["cost_center"] = "42", ["a\"b\\.c é"] = "v\"\n\\" },
-        });
-        await node.MakeTenantAsync(new { name = "🚀 &" });
-
-        Assert.Equal(names, string.Join(',', (await node.Admin.NamesAsync(query)).Order(StringComparer.Ordinal)));
+        Assert.Equal(names, string.Join(',', (await _node.Admin.NamesAsync(query)).Order(StringComparer.Ordinal)));
     }
 
     [Theory]
@@ -92,9 +84,7 @@ public sealed class TenantListTests
     [InlineData("metadata.a=1&metadata.a=2", "metadata.a")]
     public async Task Query_ThatIsWrong_Is400AndNamesTheParameter(string query, string field)
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-
-        using var answer = await node.Admin.GetAsync($"{TenantCalls.Path}?{query}");
+        using var answer = await _node.Admin.GetAsync($"{TenantCalls.Path}?{query}");
 
         Assert.Equal([field], await answer.BadFieldsAsync());
     }
@@ -102,17 +92,32 @@ public sealed class TenantListTests
     [Fact]
     public async Task Cursor_OfAnotherFilter_IsRefused()
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-        await node.MakeTenantAsync(new { name = "a", metadata = new { k = "v" } });
-        await node.MakeTenantAsync(new { name = "b", metadata = new { k = "v" } });
-        var page = await node.Admin.GetFromJsonAsync<JsonElement>($"{TenantCalls.Path}?limit=1&metadata.k=v");
+        await _node.MakeTenantAsync(new { name = "a", metadata = new { k = "v" } });
+        await _node.MakeTenantAsync(new { name = "b", metadata = new { k = "v" } });
+        var page = await _node.Admin.GetFromJsonAsync<JsonElement>($"{TenantCalls.Path}?limit=1&metadata.k=v");
         var cursor = page.Text("nextCursor");
 
-        using var other = await node.Admin.GetAsync($"{TenantCalls.Path}?limit=1&metadata.k=w&cursor={cursor}");
-        using var none = await node.Admin.GetAsync($"{TenantCalls.Path}?limit=1&cursor={cursor}");
+        using var other = await _node.Admin.GetAsync($"{TenantCalls.Path}?limit=1&metadata.k=w&cursor={cursor}");
+        using var none = await _node.Admin.GetAsync($"{TenantCalls.Path}?limit=1&cursor={cursor}");
 
         Assert.Equal(["cursor"], await other.BadFieldsAsync());
         Assert.Equal(["cursor"], await none.BadFieldsAsync());
-        Assert.Equal(["a"], await node.Admin.NamesAsync($"limit=1&metadata.k=v&cursor={cursor}"));
+        Assert.Equal(["a"], await _node.Admin.NamesAsync($"limit=1&metadata.k=v&cursor={cursor}"));
+    }
+
+    public sealed class ThreeTenants : SharedNode
+    {
+        public override async ValueTask InitializeAsync()
+        {
+            await base.InitializeAsync();
+            await Node.MakeTenantAsync(new { name = "acme", metadata = new Dictionary<string, string> { ["cost_center"] = "42", ["plan"] = "gold" } });
+            await Node.MakeTenantAsync(new
+            {
+                name = "beta",
+                status = "SUSPENDED",
+                metadata = new Dictionary<string, string> { ["cost_center"] = "42", ["a\"b\\.c é"] = "v\"\n\\" },
+            });
+            await Node.MakeTenantAsync(new { name = "🚀 &" });
+        }
     }
 }

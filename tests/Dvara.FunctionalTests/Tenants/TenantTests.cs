@@ -11,15 +11,15 @@ using Xunit;
 
 namespace Dvara.FunctionalTests.Tenants;
 
-public sealed class TenantTests
+public sealed class TenantTests(SharedNode shared, TenantTests.StillNode still) : IClassFixture<SharedNode>, IClassFixture<TenantTests.StillNode>
 {
+    private readonly GatewayEnvironment _node = shared.Node;
+    private readonly GatewayEnvironment _still = still.Node;
+
     [Fact]
     public async Task Tenant_WhenMade_IsReadAsItWasAnswered()
     {
-        var clock = new FakeTimeProvider(new DateTimeOffset(2026, 4, 1, 0, 0, 0, TimeSpan.Zero).AddTicks(12_345));
-        await using var node = await GatewayEnvironment.StartAsync(clock: clock);
-
-        using var answer = await node.Admin.SendAsync(HttpMethod.Post, TenantCalls.Path, """
+        using var answer = await _still.Admin.SendAsync(HttpMethod.Post, TenantCalls.Path, """
             {"id":"01985a3e-0000-7000-8000-000000000000","name":"  Acme 🚀 Žluťoučký ‮kůň ","region":"eu-central",
              "metadata":{"cost.unpriced-policy":"block","crm_id":"A_1"},"tags":{"cost_center":"R&D <1>","team":""}}
             """);
@@ -39,7 +39,7 @@ public sealed class TenantTests
         Assert.Equal(
             ["id", "name", "status", "region", "metadata", "tags", "createdAt", "updatedAt"], made.EnumerateObject().Select(m => m.Name));
 
-        using var read = await node.Admin.GetAsync(made.Uri());
+        using var read = await _still.Admin.GetAsync(made.Uri());
         Assert.Equal(made.GetRawText(), (await read.JsonAsync(HttpStatusCode.OK)).GetRawText());
         Assert.Equal(answer.Headers.ETag, read.Headers.ETag);
         Assert.NotNull(read.Headers.ETag);
@@ -48,10 +48,8 @@ public sealed class TenantTests
     [Fact]
     public async Task Tenant_WithANameAlone_HasEmptyMapsAndNoRegion()
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-
-        var made = await node.MakeTenantAsync(new { name = "Acme" });
-        var same = await node.MakeTenantAsync(new { name = "Acme" });
+        var made = await _node.MakeTenantAsync(new { name = "Acme" });
+        var same = await _node.MakeTenantAsync(new { name = "Acme" });
 
         Assert.Equal(JsonValueKind.Null, made.GetProperty("region").ValueKind);
         Assert.Equal("{}", made.GetProperty("metadata").GetRawText());
@@ -62,29 +60,26 @@ public sealed class TenantTests
     [Fact]
     public async Task Post_RepeatedWithItsIdempotencyKey_MakesOneTenant()
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-
         var ids = new List<string?>();
         for (var i = 0; i < 2; i++)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, TenantCalls.Path) { Content = JsonContent.Create(new { name = "Acme" }) };
+            using var request = new HttpRequestMessage(HttpMethod.Post, TenantCalls.Path) { Content = JsonContent.Create(new { name = "Repeated" }) };
             request.Headers.Add("Idempotency-Key", "k-1");
-            using var answer = await node.Admin.SendAsync(request);
+            using var answer = await _node.Admin.SendAsync(request);
             ids.Add((await answer.JsonAsync(HttpStatusCode.Created)).Text("id"));
         }
 
         Assert.Equal(ids[0], ids[1]);
-        Assert.Equal(["Acme"], await node.Admin.NamesAsync(""));
+        Assert.Equal(["Repeated"], await _node.Admin.NamesAsync("name=Repeated"));
     }
 
     [Fact]
     public async Task Put_Replaces_ButAMissingStatusStays()
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-        var made = await node.MakeTenantAsync(
+        var made = await _node.MakeTenantAsync(
             new { name = "Acme", status = "SUSPENDED", region = "eu", metadata = new { a = "1" }, tags = new { team = "x" } });
 
-        using var answer = await node.Admin.SendAsync(HttpMethod.Put, made.Uri(), """{"name":"Acme Ltd","tags":{"team":"y"}}""");
+        using var answer = await _node.Admin.SendAsync(HttpMethod.Put, made.Uri(), """{"name":"Acme Ltd","tags":{"team":"y"}}""");
 
         var put = await answer.JsonAsync(HttpStatusCode.OK);
         Assert.Equal("Acme Ltd", put.Text("name"));
@@ -93,21 +88,20 @@ public sealed class TenantTests
         Assert.Equal("{}", put.GetProperty("metadata").GetRawText());
         Assert.Equal("""{"team":"y"}""", put.GetProperty("tags").GetRawText());
         Assert.Equal(made.Text("createdAt"), put.Text("createdAt"));
-        Assert.Equal(put.GetRawText(), await node.Admin.GetStringAsync(made.Uri()));
+        Assert.Equal(put.GetRawText(), await _node.Admin.GetStringAsync(made.Uri()));
     }
 
     [Fact]
     public async Task Put_OfWhatWasRead_ChangesNothing()
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-        var made = await node.MakeTenantAsync(new { name = "Acme", metadata = new { a = "1", b = "2" } });
-        using var read = await node.Admin.GetAsync(made.Uri());
+        var made = await _node.MakeTenantAsync(new { name = "Acme", metadata = new { a = "1", b = "2" } });
+        using var read = await _node.Admin.GetAsync(made.Uri());
 
-        using var answer = await node.Admin.SendAsync(HttpMethod.Put, made.Uri(), await read.Content.ReadAsStringAsync());
+        using var answer = await _node.Admin.SendAsync(HttpMethod.Put, made.Uri(), await read.Content.ReadAsStringAsync());
 
         Assert.Equal(made.GetRawText(), (await answer.JsonAsync(HttpStatusCode.OK)).GetRawText());
         Assert.Equal(read.Headers.ETag, answer.Headers.ETag);
-        Assert.Single(await node.EventsAsync(made));
+        Assert.Single(await _node.EventsAsync(made));
     }
 
     [Theory]
@@ -123,16 +117,15 @@ public sealed class TenantTests
     [InlineData("{}", """{"name":"A","status":"ACTIVE","region":"eu","metadata":{"a":"1","b":"2"},"tags":{"team":"x"}}""")]
     public async Task Patch_Merges_AndNullRemoves(string patch, string expected)
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-        var made = await node.MakeTenantAsync(new { name = "A", region = "eu", metadata = new { a = "1", b = "2" }, tags = new { team = "x" } });
+        var made = await _node.MakeTenantAsync(new { name = "A", region = "eu", metadata = new { a = "1", b = "2" }, tags = new { team = "x" } });
 
-        using var answer = await node.Admin.SendAsync(HttpMethod.Patch, made.Uri(), patch);
+        using var answer = await _node.Admin.SendAsync(HttpMethod.Patch, made.Uri(), patch);
 
         var patched = await answer.JsonAsync(HttpStatusCode.OK);
         var wanted = JsonDocument.Parse(expected).RootElement;
         Assert.All(wanted.EnumerateObject(), member =>
             Assert.Equal(member.Value.GetRawText(), patched.GetProperty(member.Name).GetRawText()));
-        Assert.Equal(patched.GetRawText(), await node.Admin.GetStringAsync(made.Uri()));
+        Assert.Equal(patched.GetRawText(), await _node.Admin.GetStringAsync(made.Uri()));
     }
 
     [Theory]
@@ -144,13 +137,12 @@ public sealed class TenantTests
     [InlineData("""{"nmae":"B"}""", "nmae")]
     public async Task Patch_ThatMakesAWrongTenant_Is400AndChangesNothing(string patch, string field)
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-        var made = await node.MakeTenantAsync(new { name = "A", tags = new { team = "x" } });
+        var made = await _node.MakeTenantAsync(new { name = "A", tags = new { team = "x" } });
 
-        using var answer = await node.Admin.SendAsync(HttpMethod.Patch, made.Uri(), patch);
+        using var answer = await _node.Admin.SendAsync(HttpMethod.Patch, made.Uri(), patch);
 
         Assert.Equal([field], await answer.BadFieldsAsync());
-        Assert.Equal(made.GetRawText(), await node.Admin.GetStringAsync(made.Uri()));
+        Assert.Equal(made.GetRawText(), await _node.Admin.GetStringAsync(made.Uri()));
     }
 
     [Theory]
@@ -160,18 +152,16 @@ public sealed class TenantTests
     public async Task Edit_FromAStaleState_Is412AndChangesNothing(string method, string? body)
     {
         // The clock stands still: the tags must differ all the same.
-        var clock = new FakeTimeProvider(new DateTimeOffset(2026, 4, 1, 0, 0, 0, TimeSpan.Zero));
-        await using var node = await GatewayEnvironment.StartAsync(clock: clock);
-        var made = await node.MakeTenantAsync(new { name = "A" });
-        using var read = await node.Admin.GetAsync(made.Uri());
+        var made = await _still.MakeTenantAsync(new { name = "A" });
+        using var read = await _still.Admin.GetAsync(made.Uri());
         var stale = read.Headers.ETag!.Tag;
-        using var first = await node.Admin.SendAsync(HttpMethod.Patch, made.Uri(), """{"name":"B"}""", stale);
+        using var first = await _still.Admin.SendAsync(HttpMethod.Patch, made.Uri(), """{"name":"B"}""", stale);
         await first.JsonAsync(HttpStatusCode.OK);
 
-        using var late = await node.Admin.SendAsync(new HttpMethod(method), made.Uri(), body, stale);
-        var unchanged = await node.Admin.GetFromJsonAsync<JsonElement>(made.Uri());
-        using var current = await node.Admin.SendAsync(new HttpMethod(method), made.Uri(), body, first.Headers.ETag!.Tag);
-        using var wrong = await node.Admin.SendAsync(new HttpMethod(method), made.Uri(), body, "no-tag");
+        using var late = await _still.Admin.SendAsync(new HttpMethod(method), made.Uri(), body, stale);
+        var unchanged = await _still.Admin.GetFromJsonAsync<JsonElement>(made.Uri());
+        using var current = await _still.Admin.SendAsync(new HttpMethod(method), made.Uri(), body, first.Headers.ETag!.Tag);
+        using var wrong = await _still.Admin.SendAsync(new HttpMethod(method), made.Uri(), body, "no-tag");
 
         Assert.Equal("precondition_failed", await late.CodeAsync(HttpStatusCode.PreconditionFailed));
         Assert.Equal("B", unchanged.Text("name"));
@@ -183,13 +173,12 @@ public sealed class TenantTests
     [Fact]
     public async Task Edits_FromOneStateAtOnce_LeaveExactlyOneWinner()
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-        var made = await node.MakeTenantAsync(new { name = "A" });
-        using var read = await node.Admin.GetAsync(made.Uri());
+        var made = await _node.MakeTenantAsync(new { name = "A" });
+        using var read = await _node.Admin.GetAsync(made.Uri());
 
         var statuses = await Task.WhenAll(Enumerable.Range(0, 16).Select(async i =>
         {
-            using var answer = await node.Admin.SendAsync(
+            using var answer = await _node.Admin.SendAsync(
                 HttpMethod.Patch, made.Uri(), $$"""{"metadata":{"writer":"{{i}}"} }""", read.Headers.ETag!.Tag);
             return answer.StatusCode;
         }));
@@ -201,36 +190,34 @@ public sealed class TenantTests
     [Fact]
     public async Task Delete_Closes_AndClosedStaysClosedAndReadable()
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-        var made = await node.MakeTenantAsync(new { name = "A" });
+        var made = await _node.MakeTenantAsync(new { name = "A" });
 
-        using var closed = await node.Admin.DeleteAsync(made.Uri());
-        using var again = await node.Admin.DeleteAsync(made.Uri());
-        using var opened = await node.Admin.SendAsync(HttpMethod.Patch, made.Uri(), """{"status":"ACTIVE"}""");
-        using var suspended = await node.Admin.SendAsync(HttpMethod.Put, made.Uri(), """{"name":"A","status":"SUSPENDED"}""");
-        using var renamed = await node.Admin.SendAsync(HttpMethod.Put, made.Uri(), """{"name":"A (closed)"}""");
+        using var closed = await _node.Admin.DeleteAsync(made.Uri());
+        using var again = await _node.Admin.DeleteAsync(made.Uri());
+        using var opened = await _node.Admin.SendAsync(HttpMethod.Patch, made.Uri(), """{"status":"ACTIVE"}""");
+        using var suspended = await _node.Admin.SendAsync(HttpMethod.Put, made.Uri(), """{"name":"A","status":"SUSPENDED"}""");
+        using var renamed = await _node.Admin.SendAsync(HttpMethod.Put, made.Uri(), """{"name":"A (closed)"}""");
 
         Assert.Equal(HttpStatusCode.NoContent, closed.StatusCode);
         Assert.Equal(HttpStatusCode.NoContent, again.StatusCode);
         Assert.Equal("conflict", await opened.CodeAsync(HttpStatusCode.Conflict));
         Assert.Equal("conflict", await suspended.CodeAsync(HttpStatusCode.Conflict));
         Assert.Equal("CLOSED", (await renamed.JsonAsync(HttpStatusCode.OK)).Text("status"));
-        Assert.Equal("A (closed)", (await node.Admin.GetFromJsonAsync<JsonElement>(made.Uri())).Text("name"));
-        Assert.Equal(["A (closed)"], await node.Admin.NamesAsync("status=CLOSED"));
+        Assert.Equal("A (closed)", (await _node.Admin.GetFromJsonAsync<JsonElement>(made.Uri())).Text("name"));
+        Assert.Equal(["A (closed)"], await _node.Admin.NamesAsync("name=A%20(closed)&status=CLOSED"));
         Assert.Equal(
-            ["TENANT_CREATED", "TENANT_CLOSED", "TENANT_UPDATED"], (await node.EventsAsync(made)).Select(e => e.Text("type")));
+            ["TENANT_CREATED", "TENANT_CLOSED", "TENANT_UPDATED"], (await _node.EventsAsync(made)).Select(e => e.Text("type")));
     }
 
     [Fact]
     public async Task Patch_ToClosed_IsTheSameAsDelete()
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-        var made = await node.MakeTenantAsync(new { name = "A", status = "SUSPENDED" });
+        var made = await _node.MakeTenantAsync(new { name = "A", status = "SUSPENDED" });
 
-        using var answer = await node.Admin.SendAsync(HttpMethod.Patch, made.Uri(), """{"status":"CLOSED"}""");
+        using var answer = await _node.Admin.SendAsync(HttpMethod.Patch, made.Uri(), """{"status":"CLOSED"}""");
 
         Assert.Equal("CLOSED", (await answer.JsonAsync(HttpStatusCode.OK)).Text("status"));
-        Assert.Equal("TENANT_CLOSED", (await node.EventsAsync(made))[^1].Text("type"));
+        Assert.Equal("TENANT_CLOSED", (await _node.EventsAsync(made))[^1].Text("type"));
     }
 
     [Fact]
@@ -276,10 +263,9 @@ public sealed class TenantTests
     [Fact]
     public async Task Directory_KnowsNames_OfClosedTenantsToo()
     {
-        await using var node = await GatewayEnvironment.StartAsync();
-        var made = await node.MakeTenantAsync(new { name = "A" });
-        using var _ = await node.Admin.DeleteAsync(made.Uri());
-        var directory = node.Services.GetRequiredService<TenantDirectory>();
+        var made = await _node.MakeTenantAsync(new { name = "A" });
+        using var _ = await _node.Admin.DeleteAsync(made.Uri());
+        var directory = _node.Services.GetRequiredService<TenantDirectory>();
 
         Assert.Equal("A", await directory.NameAsync(new TenantId(Guid.Parse(made.Text("id")!)), TestContext.Current.CancellationToken));
         Assert.Null(await directory.NameAsync(new TenantId(Guid.CreateVersion7()), TestContext.Current.CancellationToken));
@@ -305,4 +291,7 @@ public sealed class TenantTests
             Directory.Delete(folder, recursive: true);
         }
     }
+
+    /// <summary>A node whose clock stands still.</summary>
+    public sealed class StillNode() : SharedNode(new FakeTimeProvider(new DateTimeOffset(2026, 4, 1, 0, 0, 0, TimeSpan.Zero).AddTicks(12_345)));
 }

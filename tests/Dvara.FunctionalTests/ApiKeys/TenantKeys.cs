@@ -11,28 +11,20 @@ using Xunit;
 
 namespace Dvara.FunctionalTests.ApiKeys;
 
-/// <summary>A node with one tenant, whose keys are administered over HTTP and looked up as the gateway does.</summary>
-internal sealed class KeysNode : IAsyncDisposable
+/// <summary>A tenant whose keys are administered over HTTP and looked up as the gateway does.</summary>
+internal sealed class TenantKeys(GatewayEnvironment node, string tenant)
 {
-    private readonly GatewayEnvironment _node;
+    public HttpClient Admin => node.Admin;
 
-    private KeysNode(GatewayEnvironment node) => _node = node;
-
-    public HttpClient Admin => _node.Admin;
-
-    public string Tenant { get; private set; } = "";
+    public string Tenant => tenant;
 
     public ApiKeyCache Cache => Service<ApiKeyCache>();
 
-    public static async Task<KeysNode> StartAsync(TimeProvider? clock = null)
-    {
-        var node = new KeysNode(await GatewayEnvironment.StartAsync(clock: clock));
-        node.Tenant = await node.NewTenantAsync("Acme");
-        return node;
-    }
+    public static async Task<TenantKeys> CreateAsync(GatewayEnvironment node) =>
+        new(node, (await node.MakeTenantAsync(new { name = "Acme" })).Text("id"));
 
     public T Service<T>()
-        where T : notnull => _node.Services.GetRequiredService<T>();
+        where T : notnull => node.Services.GetRequiredService<T>();
 
     public async Task<string> NewTenantAsync(string name)
     {
@@ -98,7 +90,7 @@ internal sealed class KeysNode : IAsyncDisposable
             HttpMethod.Post, "/v1/admin/tokens", new { name = "narrow", scopes, tenantId = tenant }, HttpStatusCode.Created);
         return new HttpClient
         {
-            BaseAddress = _node.BaseAddress,
+            BaseAddress = node.BaseAddress,
             DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", made.Text("token")) },
         };
     }
@@ -112,7 +104,7 @@ internal sealed class KeysNode : IAsyncDisposable
     /// <summary>Runs a statement on the database behind the node's back: how a database breaks, or how another node writes.</summary>
     public async Task ExecuteAsync(string sql)
     {
-        await using var connection = await _node.ConnectAsync();
+        await using var connection = await node.ConnectAsync();
         await using var command = connection.CreateCommand();
         command.CommandText = sql;
         await command.ExecuteNonQueryAsync();
@@ -123,12 +115,12 @@ internal sealed class KeysNode : IAsyncDisposable
     {
         if (TestPostgres.IsEngine)
         {
-            await using var connection = await _node.ConnectAsync();
+            await using var connection = await node.ConnectAsync();
             return await connection.QuerySingleAsync<string>("SELECT database_to_xml(true, false, '')::text");
         }
 
         var all = new StringBuilder();
-        foreach (var file in Directory.EnumerateFiles(_node.DataDirectory, "dvara.db*"))
+        foreach (var file in Directory.EnumerateFiles(node.DataDirectory, "dvara.db*"))
         {
             await using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
             using var reader = new StreamReader(stream, Encoding.Latin1);
@@ -137,8 +129,6 @@ internal sealed class KeysNode : IAsyncDisposable
 
         return all.ToString();
     }
-
-    public ValueTask DisposeAsync() => _node.DisposeAsync();
 }
 
 internal static class JsonText
