@@ -1,3 +1,4 @@
+using System.Data;
 using System.Data.Common;
 using Dapper;
 using Npgsql;
@@ -54,9 +55,17 @@ internal sealed class PostgresDatabase : Database
             await connection.ExecuteAsync(lane == WriteLane.Admin ? LockAdmin : ShareLedger, transaction: transaction);
         }
 
-        var value = await write(transaction);
-        await CommitAsync(connection, transaction);
-        return value;
+        try
+        {
+            var value = await write(transaction);
+            await CommitAsync(connection, transaction);
+            return value;
+        }
+        catch (InvalidOperationException exception) when (connection.State != ConnectionState.Open)
+        {
+            // The server ended the connection between two statements and its keep-alive saw that first: then the next one is said to be misuse.
+            throw new NpgsqlException("The connection was lost within a transaction.", new IOException(exception.Message, exception));
+        }
     }
 
     /// <summary>
