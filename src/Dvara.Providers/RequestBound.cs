@@ -13,5 +13,5 @@ public readonly record struct RequestBound(long InputTokens, long? OutputTokens)
 
     /// <summary>A token of byte-level BPE is at least one byte long.</summary>
     public static RequestBound Of(RequestFacts facts) =>
-        new(facts.InputTextBytes + (facts.MediaParts * MediaTokens), facts.OutputLimit * facts.Choices);
+        new(facts.InputTextBytes + facts.OtherBytes + (facts.MediaParts * MediaTokens), facts.OutputLimit * facts.Choices);
 }

@@ -35,6 +35,12 @@ public sealed record RequestFacts
     /// </summary>
     public long InputTextBytes { get; init; }
 
+    /// <summary>
+    /// UTF-8 bytes of the members that are not known here and may be text. Hosts take more members than OpenAI does, and some become input: they
+    /// are in what the call can cost at most, and not in what it is estimated to.
+    /// </summary>
+    public long OtherBytes { get; init; }
+
     /// <summary>Images, sounds and files among the input.</summary>
     public int MediaParts { get; init; }
 

@@ -16,6 +16,7 @@ internal ref struct RequestScan(ReadOnlySpan<byte> body, Endpoint endpoint) : ID
     private MetadataScan _metadata = new();
     private MemberCuts _cuts = new();
     private InputBytes _input;
+    private long _otherBytes;
     private string? _model;
     private string? _endUser;
     private bool _stream;
@@ -142,17 +143,17 @@ internal ref struct RequestScan(ReadOnlySpan<byte> body, Endpoint endpoint) : ID
             : Pass();
     }
 
-    /// <summary>
-    /// Hosts take members that are not known here, and some become input: all that may be text is in the bound. What is known to steer only is
-    /// a number, a flag or a few letters; but for one.
-    /// </summary>
+    /// <summary>What is known to steer only is a number, a flag or a few letters; but for one.</summary>
     private bool Pass()
     {
         var steers = _json.Is("logit_bias"u8);
-        return _json.Next()
-            && (steers || _json.Token is not (JsonTokenType.String or JsonTokenType.StartObject or JsonTokenType.StartArray)
-                ? _json.Skip()
-                : InputScan.ReadJson(ref _json, ref _input));
+        if (!_json.Next() || !_json.Skip(out var value))
+        {
+            return false;
+        }
+
+        _otherBytes += steers || value[0] is not ((byte)'"' or (byte)'{' or (byte)'[') ? 0 : value.Length;
+        return true;
     }
 
     private bool ReadModel()
@@ -295,6 +296,7 @@ internal ref struct RequestScan(ReadOnlySpan<byte> body, Endpoint endpoint) : ID
         EndUser = _endUser,
         Mock = _metadata.Mock,
         InputTextBytes = _input.Bytes,
+        OtherBytes = _otherBytes,
         MediaParts = _input.MediaParts,
         PredictionBytes = _predictionBytes,
         Plan = new BodyPlan

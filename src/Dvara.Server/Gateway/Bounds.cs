@@ -52,7 +52,9 @@ internal sealed class Bounds(PriceBookState prices, TimeProvider clock)
     private static long CountedInput(AdmittedCall call, RequestBound bound)
     {
         var counted = TokenCounter.CountInput(call.Route.Model, call.Endpoint, call.Body.Span);
-        return Math.Min(bound.InputTokens, counted + (counted * CountMarginPct / 100) + CountMarginTokens + (call.Facts.MediaParts * RequestBound.MediaTokens));
+        return Math.Min(
+            bound.InputTokens,
+            counted + (counted * CountMarginPct / 100) + CountMarginTokens + call.Facts.OtherBytes + (call.Facts.MediaParts * RequestBound.MediaTokens));
     }
 
     private static Usd? PerCallMax(AdmittedCall call) =>

@@ -209,18 +209,23 @@ public sealed class RequestReaderTests
     }
 
     [Theory]
-    [InlineData("\"documents\":[{\"text\":\"12345\"}]", 18)]
+    [InlineData("\"passages\":[{\"text\":\"12345\"}]", 18)]
     [InlineData("\"context\":\"12345\"", 7)]
     [InlineData("\"temperature\":0.12345,\"store\":true,\"seed\":null", 0)]
     [InlineData("\"logit_bias\":{\"12345\":-100}", 0)]
     [InlineData("\"metadata\":{\"12345\":\"67890\"}", 0)]
-    public void Read_MembersThatAreNotKnown_AreInTheBound_AndWhatSteersIsNot(string members, long bytes) =>
-        Assert.Equal(Facts(Chat()).InputTextBytes + bytes, Facts(Chat(members)).InputTextBytes);
+    public void Read_MembersThatAreNotKnown_AreInTheBound_AndWhatSteersIsNot(string members, long bytes)
+    {
+        var (facts, usual) = (Facts(Chat(members)), Facts(Chat()));
+
+        Assert.Equal((usual.InputTextBytes, bytes), (facts.InputTextBytes, facts.OtherBytes));
+        Assert.Equal(RequestBound.Of(usual).InputTokens + bytes, RequestBound.Of(facts).InputTokens);
+    }
 
     [Fact]
     public void Read_Embeddings_IgnoresWhatOnlyChatsHave()
     {
-        var facts = Facts("""{"model":"m","input":["ab","c"],"stream":7,"max_tokens":-1}""", Endpoint.Embeddings);
+        var facts = Facts("""{"model":"m","input":["ab","c"],"stream":"x","max_tokens":"y"}""", Endpoint.Embeddings);
 
         Assert.False(facts.Stream);
         Assert.Equal(8 + 8 + 3, facts.InputTextBytes);
@@ -295,11 +300,11 @@ public sealed class RequestReaderTests
             using var parsed = JsonDocument.Parse(body);
 
             var facts = Facts(body);
-            var mayBeText = value[0] is '"' or '{' or '[' ? Encoding.UTF8.GetByteCount(value) : 0;
+            var other = value[0] is '"' or '{' or '[' ? Encoding.UTF8.GetByteCount(value) : 0L;
 
             Assert.Equal(
-                (parsed.RootElement.GetProperty("model").GetString(), choices, stream, 8 + 2L + mayBeText),
-                (facts.Model, facts.Choices, facts.Stream, facts.InputTextBytes));
+                (parsed.RootElement.GetProperty("model").GetString(), choices, stream, 8 + 2L, other),
+                (facts.Model, facts.Choices, facts.Stream, facts.InputTextBytes, facts.OtherBytes));
             Assert.Equal($"\"{model}\"", Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(body)[facts.Plan.Model]));
         });
 
