@@ -46,9 +46,12 @@ public static class BudgetCalls
         },
         $"{client.BaseAddress} to know {count} budgets");
 
-    public static async Task<IReadOnlyList<JsonObject>> AuditAsync(this HttpClient admin, string type)
+    /// <param name="admin">Carries an admin token.</param>
+    /// <param name="type">Of the events.</param>
+    /// <param name="tenantId">Null: of every tenant.</param>
+    public static async Task<IReadOnlyList<JsonObject>> AuditAsync(this HttpClient admin, string type, string? tenantId = null)
     {
-        using var answer = await admin.GetAsync($"/v1/admin/audit/events?type={type}&limit=1000");
+        using var answer = await admin.GetAsync($"/v1/admin/audit/events?type={type}&limit=1000{(tenantId is null ? "" : $"&tenantId={tenantId}")}");
         return [.. (await ReadAsync(answer))["items"]!.AsArray().Select(item => item!.AsObject())];
     }
 

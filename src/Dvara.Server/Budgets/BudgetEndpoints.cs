@@ -160,7 +160,7 @@ internal static class BudgetEndpoints
             return BudgetRefusals.NotFound();
         }
 
-        await ((Task)ledger.TryFlushAsync()).WaitAsync(CatchUpMax, httpContext.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await ledger.TryFlushAsync(CatchUpMax, httpContext.RequestAborted);
         return await database.ReadAsync<IResult>(
             async connection =>
             {

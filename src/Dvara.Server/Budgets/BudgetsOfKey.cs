@@ -22,7 +22,7 @@ internal sealed class BudgetsOfKey(CapBookState caps, Database database, LedgerW
             return [];
         }
 
-        await ((Task)ledger.TryFlushAsync()).WaitAsync(CatchUpMax, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await ledger.TryFlushAsync(CatchUpMax, cancellationToken);
         return await database.ReadAsync(
             async connection =>
             {

@@ -7,7 +7,7 @@ using Npgsql;
 
 namespace Dvara.Server.Budgets;
 
-/// <summary>The SQL of caps.</summary>
+/// <summary>Reads caps; what writes them is <see cref="CapWrites"/>.</summary>
 internal static class CapStore
 {
     /// <summary>The topic of <c>ChangeFeed</c> on which every change of a cap is announced; the subject is its id.</summary>

@@ -10,17 +10,6 @@ internal sealed class LedgerCatchUp(LedgerWriter writer)
 {
     private static readonly TimeSpan WaitMax = TimeSpan.FromSeconds(2);
 
-    public async Task CatchUpAsync(CancellationToken cancellationToken)
-    {
-        using var bound = new CancellationTokenSource(WaitMax);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancellationToken);
-        try
-        {
-            await writer.FlushAsync(either.Token);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // The ledger is behind; what it has is still the truth as of a moment ago.
-        }
-    }
+    /// <summary>Where it ends too early, the ledger is behind: what it has is still the truth as of a moment ago.</summary>
+    public Task CatchUpAsync(CancellationToken cancellationToken) => writer.TryFlushAsync(WaitMax, cancellationToken);
 }

@@ -19,7 +19,7 @@ internal sealed class Resolutions(CostsStore store, Journal journal, LedgerWrite
         AttemptId attempt, ResolutionOrder order, AdminActor admin, CancellationToken cancellationToken)
     {
         // A resolution that this journal still holds must be seen, or the next one would be written over it.
-        if (!journal.Admits || !await ledger.TryFlushAsync())
+        if (!journal.Admits || !await ledger.TryFlushAsync(cancellationToken: cancellationToken))
         {
             return (null, Behind("The ledger does not have all charges yet, so nothing was settled. Try again."));
         }
@@ -67,7 +67,7 @@ internal sealed class Resolutions(CostsStore store, Journal journal, LedgerWrite
             return (null, Behind("This node is stopping, so nothing was settled. Try again."));
         }
 
-        if (!await ledger.TryFlushAsync())
+        if (!await ledger.TryFlushAsync(cancellationToken: cancellationToken))
         {
             return (null, Behind("The resolution is kept and will be in the ledger as soon as it can be written. Read the charge then."));
         }

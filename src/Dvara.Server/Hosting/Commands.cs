@@ -122,7 +122,7 @@ internal static class Commands
         using var logging = LoggerFactory.Create(logger => logger.AddSimpleConsole().SetMinimumLevel(LogLevel.Warning));
         await using var pools = new PostgresPools(postgres);
         ILedgerParticipant[] participants = [new BudgetLedger(new CapBookState(), TimeProvider.System), new ResolutionEvents()];
-        await Console.Out.WriteLineAsync(await JournalShipment.RunAsync(pools, folder, adopt, participants, logging, CancellationToken.None));
+        await Console.Out.WriteLineAsync(await JournalShipment.RunAsync(pools, folder, adopt, settings.Journal, participants, logging, CancellationToken.None));
     }
 
     /// <returns>The message for an operator, or null for a fault of ours, which keeps its stack trace.</returns>

@@ -21,7 +21,7 @@ namespace Dvara.Server.Hosting;
 internal static class DvaraHost
 {
     /// <param name="args">Command-line settings.</param>
-    /// <param name="adjust">Replaces registrations, for example the clock; the last word.</param>
+    /// <param name="adjust">Runs first: configuration, logging, and the clock, which is registered only where there is none yet.</param>
     /// <exception cref="SettingsException">Settings are wrong; lists all of them.</exception>
     /// <exception cref="IOException">The data folder is in use by another process.</exception>
     public static WebApplication Build(string[] args, Action<WebApplicationBuilder>? adjust = null)

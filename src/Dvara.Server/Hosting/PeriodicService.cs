@@ -42,7 +42,7 @@ internal abstract partial class PeriodicService(TimeSpan interval, string failur
         }
     }
 
-    /// <summary>One tick more, beside those of the timer.</summary>
+    /// <summary>One tick: the timer's, or one more beside them.</summary>
     protected async Task TickOrLogAsync(CancellationToken stoppingToken)
     {
         try

@@ -19,6 +19,7 @@ internal sealed partial class TlsCertificate
     private readonly Lock _gate = new();
     private long _checkedAt;
     private DateTime _stamp;
+    private DateTime _complainedOf;
     private SslStreamCertificateContext _current;
 
     /// <exception cref="CryptographicException">The files hold no certificate and key that belong together.</exception>
@@ -95,7 +96,12 @@ internal sealed partial class TlsCertificate
         }
         catch (Exception exception) when (IsUnusable(exception))
         {
-            LogUnusable(_logger, _certificateFile, exception);
+            // Tried again all the same: a key may have been put beside its certificate with an older time.
+            if (_complainedOf != stamp)
+            {
+                LogUnusable(_logger, _certificateFile, exception);
+                _complainedOf = stamp;
+            }
         }
     }
 

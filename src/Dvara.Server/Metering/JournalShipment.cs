@@ -16,13 +16,14 @@ internal static class JournalShipment
     /// <param name="pools">The cluster's database.</param>
     /// <param name="folder">The silo's data folder.</param>
     /// <param name="adopt">True: also a journal that the ledger has never heard of, as one that was restored from before the silo's start.</param>
+    /// <param name="options">Bounds, as the silo had them.</param>
     /// <param name="participants">What other slices write along with charges.</param>
     /// <param name="logging">Tells what goes wrong on the way.</param>
     /// <param name="cancellationToken">Gives it up.</param>
     /// <exception cref="IOException">There is no journal, it is another installation's, or a process has the folder open.</exception>
     /// <exception cref="JournalDamagedException">The journal cannot be trusted; nothing was changed.</exception>
     public static async Task<string> RunAsync(
-        PostgresPools pools, string folder, bool adopt, IEnumerable<ILedgerParticipant> participants, ILoggerFactory logging, CancellationToken cancellationToken)
+        PostgresPools pools, string folder, bool adopt, JournalOptions options, IEnumerable<ILedgerParticipant> participants, ILoggerFactory logging, CancellationToken cancellationToken)
     {
         if (!Directory.Exists(folder))
         {
@@ -45,7 +46,6 @@ internal static class JournalShipment
         }
 
         var failure = new ProcessFailure(logging.CreateLogger<ProcessFailure>());
-        var options = new JournalOptions();
         using var journal = Journal.Open(directory.JournalFile, options, clock, failure.End, logging.CreateLogger<Journal>());
         if (!adopt && await database.ReadAsync(connection => LedgerStore.IsKnownAsync(connection, journal.Id), cancellationToken) is false)
         {

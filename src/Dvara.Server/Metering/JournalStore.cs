@@ -9,8 +9,8 @@ namespace Dvara.Server.Metering;
 
 /// <summary>
 /// The journal's file: SQLite in WAL mode with <c>synchronous=FULL</c>, so that a commit survives power loss. It holds the intents of
-/// open attempts and the charges of ended ones; a charge repeats its intent and takes its place. Used by one thread, except for
-/// <see cref="ReadCharges"/>, which has a connection of its own.
+/// open attempts and the charges of ended ones; a charge repeats its intent and takes its place. Written by one thread;
+/// what is read beside it (<see cref="ReadCharges"/> and the like) has a connection of its own.
 /// </summary>
 internal sealed class JournalStore : IDisposable
 {
@@ -271,7 +271,7 @@ internal sealed class JournalStore : IDisposable
     public void Dispose()
     {
         _reader.Dispose();
-        foreach (var write in new[] { _begin, _commit, _rollback, _addIntent, _setDelivered, _dropIntent, _addCharge, _prune, _markPruned, _checkpoint })
+        foreach (var write in new IDisposable[] { _begin, _commit, _rollback, _addIntent, _setDelivered, _dropIntent, _addCharge, _findPrunable, _prune, _markPruned, _checkpoint })
         {
             write.Dispose();
         }

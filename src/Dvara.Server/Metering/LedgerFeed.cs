@@ -141,12 +141,7 @@ internal sealed partial class LedgerFeed(
         }
         catch (Exception exception) when (_isStarted || !database.IsDenied(exception))
         {
-            if (!_isLate)
-            {
-                LogLate(logger, exception, journal.Unshipped);
-                _isLate = true;
-            }
-
+            SayLate(exception);
             return false;
         }
         finally
@@ -163,8 +158,9 @@ internal sealed partial class LedgerFeed(
             {
                 await database.WriteAsync(WriteLane.Ledger, batches.RegisterAgainAsync, CancellationToken.None);
             }
-            catch (Exception exception) when (Database.IsAway(exception))
+            catch (Exception exception) when (_isStarted || !database.IsDenied(exception))
             {
+                SayLate(exception);
                 return;
             }
         }
@@ -172,6 +168,16 @@ internal sealed partial class LedgerFeed(
         if (lost.ShippedThrough < _acknowledged)
         {
             GoBack_NeedsLock(lost.ShippedThrough);
+        }
+    }
+
+    /// <summary>Once, until it is in step again.</summary>
+    private void SayLate(Exception exception)
+    {
+        if (!_isLate)
+        {
+            LogLate(logger, exception, journal.Unshipped);
+            _isLate = true;
         }
     }
 
@@ -215,8 +221,7 @@ internal sealed partial class LedgerFeed(
                 return;
             }
 
-            await database.WriteAsync(WriteLane.Ledger, t => batches.QuarantineAsync(t, batch[0], exception.Message), CancellationToken.None);
-            LogQuarantined(logger, exception, batch[0].Charge.Intent.AttemptId);
+            await QuarantineAsync(batch[0], exception);
         }
 
         _acknowledged = batch[^1].Seq;
@@ -238,9 +243,15 @@ internal sealed partial class LedgerFeed(
                 return await WriteAgainAsync([.. batch.Take(batch.Count / 2)]) + await WriteAgainAsync([.. batch.Skip(batch.Count / 2)]);
             }
 
-            await database.WriteAsync(WriteLane.Ledger, t => batches.QuarantineAsync(t, batch[0], exception.Message), CancellationToken.None);
-            return 0;
+            await QuarantineAsync(batch[0], exception);
+            return 1;
         }
+    }
+
+    private async Task QuarantineAsync(JournaledCharge refused, Exception exception)
+    {
+        await database.WriteAsync(WriteLane.Ledger, t => batches.QuarantineAsync(t, refused, exception.Message), CancellationToken.None);
+        LogQuarantined(logger, exception, refused.Charge.Intent.AttemptId);
     }
 
     /// <summary>The row is to blame: sending it again would be refused again.</summary>

@@ -68,17 +68,21 @@ internal sealed partial class LedgerWriter(
         }
     }
 
-    /// <summary>As <see cref="FlushAsync"/>, within 30 s.</summary>
+    /// <summary>As <see cref="FlushAsync"/>, for a while.</summary>
+    /// <param name="within">Null: 30 s.</param>
+    /// <param name="cancellationToken">Nobody waits any more.</param>
     /// <returns>False: the ledger is further behind than that.</returns>
-    public async Task<bool> TryFlushAsync()
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> said so.</exception>
+    public async Task<bool> TryFlushAsync(TimeSpan? within = null, CancellationToken cancellationToken = default)
     {
-        using var bound = new CancellationTokenSource(FlushMax, clock);
+        using var bound = new CancellationTokenSource(within ?? FlushMax, clock);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancellationToken);
         try
         {
-            await FlushAsync(bound.Token);
+            await FlushAsync(either.Token);
             return true;
         }
-        catch (OperationCanceledException) when (bound.IsCancellationRequested)
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             return false;
         }
@@ -120,7 +124,7 @@ internal sealed partial class LedgerWriter(
         }
 
         // A database that is away holds nobody up for longer: the journal keeps what it has for the next start.
-        await ((Task)TryFlushAsync()).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await ((Task)TryFlushAsync(cancellationToken: cancellationToken)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (journal.OpenAttempts > 0 || journal.Unshipped > 0)
         {
             LogLeftOpen(logger, journal.OpenAttempts, journal.Unshipped);

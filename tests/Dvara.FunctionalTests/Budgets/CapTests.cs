@@ -502,7 +502,7 @@ public sealed class CapTests(SharedNode shared) : IClassFixture<SharedNode>, IAs
     }
 
     /// <summary>Of the trail of this test's tenant.</summary>
-    private Task<IReadOnlyList<JsonObject>> EventsAsync(string type) => _node.Admin.AuditAsync($"{type}&tenantId={_tenant.Id}");
+    private Task<IReadOnlyList<JsonObject>> EventsAsync(string type) => _node.Admin.AuditAsync(type, _tenant.Id);
 
     private static string CallOf(int completionTokens) =>
         MockCall.Body.Replace("500", completionTokens.ToString(System.Globalization.CultureInfo.InvariantCulture), StringComparison.Ordinal);

@@ -93,7 +93,7 @@ public sealed class RefusedClientsTests : IAsyncLifetime
 
     /// <summary>Of the trail: how often the tenant was refused.</summary>
     private async Task<int> RefusalsAsync() =>
-        (await _node.Admin.AuditAsync($"GATEWAY_REQUEST&tenantId={_tenant.Id}")).Count(e => (string?)e["payload"]!["code"] == "BUDGET_CAP_HARD");
+        (await _node.Admin.AuditAsync("GATEWAY_REQUEST", _tenant.Id)).Count(e => (string?)e["payload"]!["code"] == "BUDGET_CAP_HARD");
 
     private Task<JsonNode> RunJavaScriptAsync() => ClientScript.RunAsync("refused.mjs", BaseUrl, _tenant.Key, "gpt-4o");
 }

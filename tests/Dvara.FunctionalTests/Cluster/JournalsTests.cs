@@ -81,7 +81,7 @@ public sealed class JournalsTests : IAsyncLifetime
         await using (var pools = new PostgresPools(_cluster.Database))
         {
             using var logging = Microsoft.Extensions.Logging.LoggerFactory.Create(_ => { });
-            var refusal = await Assert.ThrowsAsync<IOException>(() => JournalShipment.RunAsync(pools, folder, adopt: false, [], logging, CancellationToken.None));
+            var refusal = await Assert.ThrowsAsync<IOException>(() => JournalShipment.RunAsync(pools, folder, adopt: false, new(), [], logging, CancellationToken.None));
             Assert.Contains("has never heard of journal", refusal.Message, StringComparison.Ordinal);
             Assert.Equal(0, await QueryAsync<long>("SELECT count(*) FROM charges"));
         }

@@ -122,7 +122,7 @@ public sealed class RolesTests : IAsyncLifetime
         {
             await using var pools = new PostgresPools(As("dvara_app"));
             return await JournalShipment.RunAsync(
-                pools, folder.FullName, adopt: false, [new BudgetLedger(new CapBookState(), TimeProvider.System)], NullLoggerFactory.Instance, CancellationToken.None);
+                pools, folder.FullName, adopt: false, new(), [new BudgetLedger(new CapBookState(), TimeProvider.System)], NullLoggerFactory.Instance, CancellationToken.None);
         }
     }
 

@@ -1,3 +1,4 @@
+using Dvara.Server.Budgets;
 using Dvara.Testing;
 using Xunit;
 
@@ -6,8 +7,7 @@ namespace Dvara.FunctionalTests.Faults;
 /// <summary>Beside the other tests: nearly all of its time a silo is frozen, and nothing happens.</summary>
 public sealed class FrozenLeaseTests(ITestOutputHelper output)
 {
-    /// <summary>The 45 s for which what is granted can be used without a look at the database, and 30 more.</summary>
-    private static readonly TimeSpan PastItsLeases = TimeSpan.FromSeconds(75);
+    private static readonly TimeSpan PastItsLeases = LeaseAsker.UsableFor + TimeSpan.FromSeconds(30);
 
     [Fact]
     public async Task Caps_OfASiloFrozenPastItsLeases_AreNeverOverrun_AndAreUsedUp()

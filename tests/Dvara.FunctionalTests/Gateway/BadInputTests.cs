@@ -296,6 +296,7 @@ public sealed class BadInputTests(BadInputTests.Gateway gateway) : IClassFixture
         Assert.Equal("invalid_request", (string?)error["code"]);
         Assert.Contains($"x-request-id: {error["request_id"]}", head, StringComparison.Ordinal);
         Assert.Empty(gateway.Upstream.Calls);
+        Assert.Empty(await gateway.Tenant.CostsAsync());
     }
 
     [Theory]

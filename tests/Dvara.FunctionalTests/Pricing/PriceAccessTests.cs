@@ -13,14 +13,15 @@ public sealed class PriceAccessTests(SharedPricingNode shared) : IClassFixture<S
     [Fact]
     public async Task Precedence_IsTenantThenCustomThenShipped()
     {
-        Assert.Equal(2.5m, _node.InputRate("gpt-4o", _node.Now));
+        await using var node = await PricingNode.StartAsync();
+        Assert.Equal(2.5m, node.InputRate("gpt-4o", node.Now));
 
-        (await _node.PostAsync(Price("gpt-4o", 2))).Is(HttpStatusCode.Created);
-        (await _node.PostAsync(Price("gpt-*", 1, ("tenantId", Acme.ToString())))).Is(HttpStatusCode.Created);
+        (await node.PostAsync(Price("gpt-4o", 2))).Is(HttpStatusCode.Created);
+        (await node.PostAsync(Price("gpt-*", 1, ("tenantId", Acme.ToString())))).Is(HttpStatusCode.Created);
 
-        Assert.Equal(1, _node.InputRate("gpt-4o", _node.Now, Acme));
-        Assert.Equal(2, _node.InputRate("gpt-4o", _node.Now, Other));
-        Assert.Equal(2.5m, _node.InputRate("gpt-4o", _node.Now.AddSeconds(-1), Other));
+        Assert.Equal(1, node.InputRate("gpt-4o", node.Now, Acme));
+        Assert.Equal(2, node.InputRate("gpt-4o", node.Now, Other));
+        Assert.Equal(2.5m, node.InputRate("gpt-4o", node.Now.AddSeconds(-1), Other));
     }
 
     [Fact]

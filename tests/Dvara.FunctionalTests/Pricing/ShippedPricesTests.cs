@@ -4,6 +4,7 @@ using Dvara.Domain.Pricing;
 using Dvara.Server.Pricing;
 using Dvara.Server.Pricing.Builtin;
 using Dvara.Server.Storage;
+using Dvara.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 using static Dvara.FunctionalTests.Pricing.PricingNode;
@@ -64,7 +65,7 @@ public sealed class ShippedPricesTests
     }
 
     [Fact]
-    public async Task ChangeOfAnotherNode_ReachesTheBookWithinASecond()
+    public async Task ChangeOfAnotherNode_ReachesTheBook()
     {
         await using var node = await PricingNode.StartAsync();
         var state = node.Service<PriceBookState>();
@@ -81,14 +82,8 @@ public sealed class ShippedPricesTests
             },
             CancellationToken.None);
 
-        var watch = System.Diagnostics.Stopwatch.StartNew();
-        while (ReferenceEquals(before, state.Current) && watch.Elapsed < TimeSpan.FromSeconds(30))
-        {
-            await Task.Yield();
-        }
-
+        await Await.TrueAsync(() => Task.FromResult(!ReferenceEquals(before, state.Current)), "the other node's price");
         Assert.Equal(1, node.InputRate("elsewhere", node.Now));
-        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(1), $"It took {watch.Elapsed}.");
     }
 
     [Fact]

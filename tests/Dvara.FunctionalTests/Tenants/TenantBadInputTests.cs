@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Dvara.FunctionalTests.Tenants;
 
-/// <summary>Hostile bodies: each is refused by name and leaves no tenant behind.</summary>
+/// <summary>Hostile bodies: each is refused by name, and none of all these may leave a tenant behind in the one node.</summary>
 public sealed class TenantBadInputTests(SharedNode shared) : IClassFixture<SharedNode>
 {
     [Theory]

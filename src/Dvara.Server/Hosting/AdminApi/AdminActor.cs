@@ -23,9 +23,9 @@ internal static class AdminAuthorization
 
     public static TBuilder RequireScope<TBuilder>(this TBuilder builder, string scope)
         where TBuilder : IEndpointConventionBuilder =>
-        builder.RequireAuthorization(policy => policy
-            .AddAuthenticationSchemes(Scheme)
-            .AddRequirements(new ScopeRequirement(scope)));
+        AdminScopes.All.Contains(scope)
+            ? builder.RequireAuthorization(policy => policy.AddAuthenticationSchemes(Scheme).AddRequirements(new ScopeRequirement(scope)))
+            : throw new ArgumentException($"There is no scope {scope}.", nameof(scope));
 
     public static AdminActor Admin(this HttpContext httpContext) =>
         httpContext.User.Identities.OfType<AdminIdentity>().FirstOrDefault()?.Admin
