@@ -40,7 +40,7 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
         await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
         var provider = _call.Route.Provider;
         proxyRequest.RequestUri = provider.AddressOf(_call.Endpoint, httpContext.Request.QueryString.Value ?? "");
-        HeaderRules.CleanRequest(proxyRequest.Headers);
+        HeaderRules.CleanRequest(proxyRequest.Headers, CallerKey.Read(httpContext.Request.Headers).Key!);
         if (provider.Config.Credential is { } credential)
         {
             proxyRequest.Headers.Authorization = new AuthenticationHeaderValue("Bearer", credential);
@@ -70,7 +70,7 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
         {
             return (int)proxyResponse.StatusCode switch
             {
-                >= 200 and < 300 when IsEventStream(proxyResponse) => PassEvents(httpContext, proxyResponse, body),
+                >= 200 and < 300 when IsEventStream(proxyResponse) && MayHaveBody(proxyResponse) => PassEvents(httpContext, proxyResponse, body),
                 >= 200 and < 300 => await PassWholeAsync(httpContext, proxyResponse, body),
                 >= 400 and < 500 => await PassRefusalAsync(httpContext, proxyResponse, body),
                 _ => await ReplaceFailureAsync(httpContext, proxyResponse, body),
@@ -126,8 +126,15 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
         var facts = OpenAiAnswer.Read(head.Span, _call.Endpoint, attempt.Intent.Model);
         if (facts.Malformed)
         {
-            await attempt.UnresolveAsync(Outcomes.UnreadableAnswer);
-            Refusal = GatewayErrors.ProviderError(_call.Route.Provider.Id, "answered 200 with something that is not JSON; the call is kept as unresolved");
+            Refusal = GatewayErrors.ProviderError(_call.Route.Provider.Id, $"answered {attempt.Status} with something that is no answer");
+            if (facts.Usage is null)
+            {
+                await attempt.UnresolveAsync(Outcomes.UnreadableAnswer);
+                return false;
+            }
+
+            // It says what it bills, all the same.
+            await attempt.SettleAsync(facts, Outcomes.UnreadableAnswer);
             return false;
         }
 
@@ -201,6 +208,8 @@ internal sealed class AnswerTransformer(Attempt attempt, bool asksForUsage, Clie
 
     private string Scrub(string text) =>
         _call.Route.Provider.Config.Credential is { Length: > 0 } credential ? text.Replace(credential, "***", StringComparison.Ordinal) : text;
+
+    private static bool MayHaveBody(HttpResponseMessage answer) => (int)answer.StatusCode is not (StatusCodes.Status204NoContent or StatusCodes.Status205ResetContent);
 
     private static bool IsEventStream(HttpResponseMessage answer) =>
         string.Equals(answer.Content.Headers.ContentType?.MediaType, "text/event-stream", StringComparison.OrdinalIgnoreCase);

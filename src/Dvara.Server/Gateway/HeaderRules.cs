@@ -10,7 +10,7 @@ internal static class HeaderRules
 
     private static readonly string[] _notUpstream =
     [
-        "Authorization", "x-api-key", "x-goog-api-key", "Cookie", "Host", "Accept-Encoding", "OpenAI-Organization", "OpenAI-Project",
+        "Authorization", "x-api-key", "x-goog-api-key", "api-key", "Cookie", "Host", "Accept-Encoding", "OpenAI-Organization", "OpenAI-Project",
         "X-HTTP-Method-Override", "X-Dvara-Tags", "X-Trace-ID", "traceparent", "tracestate", "baggage", "Forwarded", "X-Forwarded-For",
         "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "X-Real-IP", "Via", "CDN-Loop", "Origin", "Referer", "Expect",
         "Proxy-Authorization", "x-request-id",
@@ -25,12 +25,25 @@ internal static class HeaderRules
 
     private static readonly string[] _retryAdvice = ["Retry-After", "retry-after-ms", "x-should-retry"];
 
-    public static void CleanRequest(HttpRequestHeaders headers)
+    /// <param name="headers">As the client sent them.</param>
+    /// <param name="key">The client's key, which some put into further headers: no header that has it crosses.</param>
+    public static void CleanRequest(HttpRequestHeaders headers, string key)
     {
         foreach (var name in _notUpstream)
         {
             headers.Remove(name);
         }
+
+        List<string>? telling = null;
+        foreach (var (name, values) in headers.NonValidated)
+        {
+            if (values.ToString().Contains(key, StringComparison.Ordinal))
+            {
+                (telling ??= []).Add(name);
+            }
+        }
+
+        telling?.ForEach(name => headers.Remove(name));
     }
 
     public static void CopyResponse(HttpResponseMessage from, IHeaderDictionary to)

@@ -119,6 +119,8 @@ public sealed class ForwardingTests : IAsyncLifetime
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(Chat, Encoding.UTF8, "application/json") };
         request.Headers.Add("x-api-key", _tenant.Key);
+        request.Headers.Add("api-key", _tenant.Key);
+        request.Headers.Add("X-Auth", $"Bearer {_tenant.Key}");
         request.Headers.Add("Cookie", "session=1");
         request.Headers.Add("X-Forwarded-For", "10.0.0.1");
         request.Headers.Add("OpenAI-Organization", "org-client");

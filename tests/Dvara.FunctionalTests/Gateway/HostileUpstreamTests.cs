@@ -47,6 +47,34 @@ public sealed class HostileUpstreamTests : IAsyncLifetime
         await ExpectAsync(Chat, 502, "provider_error", "UNRESOLVED");
     }
 
+    [Fact]
+    public async Task Success_ThatIsNoAnswerButSaysWhatItBills_Is502AndSettled()
+    {
+        _upstream.Answer = (httpContext, _) => Recorded.WriteAsync(
+            httpContext, "application/json", """{"id":"x","usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"""u8.ToArray());
+
+        using var answer = await _tenant.PostAsync("/v1/chat/completions", Chat);
+
+        Assert.Equal(HttpStatusCode.BadGateway, answer.StatusCode);
+        var line = Assert.Single(await _tenant.CostsAsync());
+        Assert.Equal(("SETTLED", 0.0000225m), ((string?)line["state"], (decimal)line["totalCostUsd"]!));
+    }
+
+    [Theory]
+    [InlineData(204)]
+    [InlineData(205)]
+    public async Task Success_WithoutABody_Is502AndUnresolved_WhateverItsType(int status)
+    {
+        _upstream.Answer = (httpContext, _) =>
+        {
+            httpContext.Response.StatusCode = status;
+            httpContext.Response.ContentType = "text/event-stream";
+            return Task.CompletedTask;
+        };
+
+        await ExpectAsync(Chat, 502, "provider_error", "UNRESOLVED");
+    }
+
     [Theory]
     [InlineData(500, 502, "provider_error")]
     [InlineData(503, 503, "provider_unavailable")]

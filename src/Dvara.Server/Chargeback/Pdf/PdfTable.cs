@@ -6,7 +6,7 @@ namespace Dvara.Server.Chargeback.Pdf;
 internal sealed record PdfColumn(string Title, float Width, bool Figures = false);
 
 /// <param name="Text">Clean.</param>
-/// <param name="Note">A small second line, or null.</param>
+/// <param name="Note">Small lines below it, or null.</param>
 internal sealed record PdfCell(string Text, string? Note = null);
 
 /// <summary>A table with its heading, whose column heads come again on every page that it reaches.</summary>
@@ -17,6 +17,9 @@ internal sealed class PdfTable(PdfType type, PdfPages pages, string heading, IRe
 
     // Never reached by what a model, a key or a tag may be called: two that differ at the end alone must not look alike.
     private const int TextLinesMax = 24;
+
+    /// <summary>Three figures of tokens, however large.</summary>
+    private const int NoteLinesMax = 3;
     private const float HeadingHeight = 20;
     private const float ColumnHeadHeight = 17;
 
@@ -96,11 +99,14 @@ internal sealed class PdfTable(PdfType type, PdfPages pages, string heading, IRe
             baseline += style.Leading;
         }
 
-        if (cell.Note is { } note)
+        foreach (var line in NoteOf(cell, width))
         {
-            pages.Text(type.Wrap(note, PdfStyle.CellNote, width, 1)[0], x, baseline - 1.2f, PdfStyle.CellNote);
+            pages.Text(line, x, baseline - 1.2f, PdfStyle.CellNote);
+            baseline += PdfStyle.CellNote.Leading;
         }
     }
+
+    private IReadOnlyList<string> NoteOf(PdfCell cell, float width) => cell.Note is { } note ? type.Wrap(note, PdfStyle.CellNote, width, NoteLinesMax) : [];
 
     /// <summary>A figure is never cut: one too wide for its column is set smaller. Zeros that only align are faint.</summary>
     private void DrawFigure(string figure, float right, float baseline, float width, PdfStyle style)
@@ -128,7 +134,7 @@ internal sealed class PdfTable(PdfType type, PdfPages pages, string heading, IRe
             if (!columns[i].Figures)
             {
                 var lines = type.Wrap(cells[i].Text, style, columns[i].Width - Gap, TextLinesMax).Count;
-                height = Math.Max(height, (lines * style.Leading) + (cells[i].Note is null ? 0 : PdfStyle.CellNote.Leading));
+                height = Math.Max(height, (lines * style.Leading) + (NoteOf(cells[i], columns[i].Width - Gap).Count * PdfStyle.CellNote.Leading));
             }
         }
 
