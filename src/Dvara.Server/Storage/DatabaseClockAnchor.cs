@@ -4,7 +4,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Dvara.Server.Storage;
 
-/// <summary>Anchors the <see cref="DatabaseClock"/> every 10 s. A silo whose machine is more than 2 s off takes no traffic: something is wrong with its clock, and others read it too.</summary>
+/// <summary>Anchors the <see cref="DatabaseClock"/> every 10 s. A silo whose machine is more than 2 s off is not ready: something is wrong with its clock, and others read it too.</summary>
 internal sealed partial class DatabaseClockAnchor(Database database, DatabaseClock clock, ILogger<DatabaseClockAnchor> logger)
     : PeriodicService(TimeSpan.FromSeconds(10), "The database's clock could not be read; time goes on from the last anchor.", logger), IHealthCheck
 {
@@ -69,7 +69,7 @@ internal sealed partial class DatabaseClockAnchor(Database database, DatabaseClo
 
     protected override Task TickAsync(CancellationToken stoppingToken) => AnchorAsync(stoppingToken);
 
-    [LoggerMessage(1, LogLevel.Warning, "This machine's clock is {Seconds:F1} s off the database's; the silo takes no traffic until it is right.")]
+    [LoggerMessage(1, LogLevel.Warning, "This machine's clock is {Seconds:F1} s off the database's; the silo is not ready (/readyz) until it is right.")]
     private static partial void LogOff(ILogger logger, double seconds);
 
     [LoggerMessage(2, LogLevel.Information, "This machine's clock is right again, {Seconds:F1} s off the database's.")]

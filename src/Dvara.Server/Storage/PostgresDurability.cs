@@ -45,6 +45,6 @@ internal sealed partial class PostgresDurability(PostgresPools pools, ILogger<Po
         _problem = problem;
     }
 
-    [LoggerMessage(1, LogLevel.Critical, "PostgreSQL cannot keep the ledger any more: {Problem}. This silo takes no traffic until that is put right.")]
+    [LoggerMessage(1, LogLevel.Critical, "PostgreSQL cannot keep the ledger any more: {Problem}. This silo is not ready (/readyz) until that is put right.")]
     private static partial void LogForgetful(ILogger logger, string problem);
 }
