@@ -14,6 +14,9 @@ public sealed record RequestFacts
     /// <summary>The client's own output limit (the larger where it gave two); null: none.</summary>
     public long? OutputLimit { get; init; }
 
+    /// <summary>True when the client set its limit as <c>max_tokens</c>, which every host knows, and not as <c>max_completion_tokens</c> alone.</summary>
+    public bool HasMaxTokens { get; init; }
+
     /// <summary>
     /// Answers that the provider will write: <c>n</c> or <c>best_of</c>, whichever is larger, 1 where absent, times the prompts of a
     /// completion. Multiplies the output limit.

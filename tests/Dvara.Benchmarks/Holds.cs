@@ -110,6 +110,7 @@ internal static class Holds
     {
         Scope = new(new(Guid.Parse(tenant.Id)), new KeyLineId(Guid.Parse(tenant.KeyId)), "mock", "gpt-4o", Intent.NoTags),
         Bound = new AttemptBound(Usd.FromPico(2_500_000_000), 10_000_000, 1),
+        Price = null,
         IsPriced = true,
         OutputLimit = 500,
     };

@@ -25,6 +25,7 @@ internal ref struct RequestScan(ReadOnlySpan<byte> body, Endpoint endpoint) : ID
     private long _choices = 1;
     private int _predictionBytes;
     private long? _outputLimit;
+    private bool _hasMaxTokens;
     private Range _modelRange;
     private Range? _streamOptions;
     private Range? _includeUsage;
@@ -125,12 +126,12 @@ internal ref struct RequestScan(ReadOnlySpan<byte> body, Endpoint endpoint) : ID
 
         if (_json.Is("max_tokens"u8))
         {
-            return _json.Next() && ReadOutputLimit("max_tokens", ref _maxTokens);
+            return _json.Next() && ReadOutputLimit("max_tokens", ref _maxTokens, out _hasMaxTokens);
         }
 
         if (endpoint == Endpoint.ChatCompletions && _json.Is("max_completion_tokens"u8))
         {
-            return _json.Next() && ReadOutputLimit("max_completion_tokens", ref _maxCompletionTokens);
+            return _json.Next() && ReadOutputLimit("max_completion_tokens", ref _maxCompletionTokens, out _);
         }
 
         if (endpoint == Endpoint.ChatCompletions && _json.Is("prediction"u8))
@@ -225,10 +226,12 @@ internal ref struct RequestScan(ReadOnlySpan<byte> body, Endpoint endpoint) : ID
         return _json.Problem is null;
     }
 
-    private bool ReadOutputLimit(string param, ref Range? range)
+    private bool ReadOutputLimit(string param, ref Range? range, out bool isSet)
     {
         range = _json.Start.._json.End;
-        if (!ReadCount(param, OutputTokensMax, out var limit))
+        var read = ReadCount(param, OutputTokensMax, out var limit);
+        isSet = limit is not null;
+        if (!read)
         {
             return false;
         }
@@ -291,6 +294,7 @@ internal ref struct RequestScan(ReadOnlySpan<byte> body, Endpoint endpoint) : ID
         Stream = _stream,
         WantsUsageChunk = _wantsUsage,
         OutputLimit = _outputLimit,
+        HasMaxTokens = _hasMaxTokens,
         Choices = (int)Math.Min(int.MaxValue, endpoint == Endpoint.Completions ? _choices * Math.Max(1, _input.Items) : _choices),
         Tags = _metadata.Tags,
         EndUser = _endUser,

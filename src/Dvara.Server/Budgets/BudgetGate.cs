@@ -290,7 +290,14 @@ internal sealed class BudgetGate(
         }
 
         var ahead = Max(Times(lease.Rate, AheadSeconds), Times(need, Math.Max(lease.Waiting, AheadHolds)));
-        var (answer, asked) = await asker.AskAsync(lease, need, least, ahead, mayLower: true);
+        // What is free is kept while it is asked for more: where nobody can answer, it is all that calls have.
+        var (answer, asked) = await asker.AskAsync(lease, need, least, ahead, mayLower: false);
+        if (answer is { IsInForce: true, Outcome: not GrantOutcome.Granted } && least >= asked && lease.Slice.Free > Usd.Zero)
+        {
+            // It is not enough here; together with what others have it may be for somebody.
+            (answer, asked) = await asker.AskAsync(lease, need, least, ahead, mayLower: true);
+        }
+
         if (answer is null)
         {
             return HoldRefusal.Unavailable;

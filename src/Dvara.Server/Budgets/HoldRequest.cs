@@ -1,5 +1,6 @@
 using Dvara.Domain;
 using Dvara.Domain.Budgets;
+using Dvara.Domain.Pricing;
 
 namespace Dvara.Server.Budgets;
 
@@ -11,6 +12,9 @@ internal sealed record HoldRequest
     /// <summary>The most that it can cost; null: no price is known, neither of the model nor of anything else of its provider.</summary>
     public required AttemptBound? Bound { get; init; }
 
+    /// <summary>By which <see cref="Bound"/> is worked out: what has changed until the attempt begins is not what was held for it.</summary>
+    public required Price? Price { get; init; }
+
     /// <summary>False: the model itself has no price, and its bound is the dearest of its provider's.</summary>
     public required bool IsPriced { get; init; }
 
@@ -19,6 +23,9 @@ internal sealed record HoldRequest
 
     /// <summary>Output tokens that bound the attempt whatever the gateway does: the client's own limit; null: it set none.</summary>
     public long? OutputLimit { get; init; }
+
+    /// <summary>True: the provider may not know the name under which the client set its limit, so the gateway sends it under the other one, too.</summary>
+    public bool SendsOutputLimit { get; init; }
 
     /// <summary>The model's own maximum, where it is known.</summary>
     public long? OutputMax { get; init; }

@@ -49,8 +49,8 @@ internal sealed class TenantBudgetGrain(Lending lending) : Grain, ITenantBudgetG
             }
             catch (Exception exception)
             {
-                // Handled by the silos that asked: they ask the database themselves, or refuse.
-                batch.ForEach(asked => asked.Answer.SetException(exception));
+                // Handled by the silos that asked: they ask the database themselves, or refuse. Orleans does not carry a driver's own exceptions.
+                batch.ForEach(asked => asked.Answer.SetException(new OrleansException(exception.Message)));
             }
         }
     }

@@ -7,7 +7,7 @@ namespace Dvara.Server.Budgets;
 /// <param name="Bound">What it costs per output limit.</param>
 /// <param name="Full">The most that it can cost as it is.</param>
 /// <param name="Least">The same with the smallest output that is of use; <paramref name="Full"/> where nothing may be cut.</param>
-/// <param name="SentLimit">The limit that must be sent, tokens per answer; null: the client's own holds.</param>
+/// <param name="SentLimit">The limit that must be sent, tokens per answer; null: the client's own holds, as it was sent.</param>
 internal readonly record struct Terms(AttemptBound Bound, Usd Full, Usd Least, long? SentLimit)
 {
     public static Terms Of(HoldRequest request, AttemptBound bound, IReadOnlyList<Cap> matching)
@@ -16,7 +16,7 @@ internal readonly record struct Terms(AttemptBound Bound, Usd Full, Usd Least, l
         {
             // Whatever the model is said to be able to: it is what the provider is asked for.
             var full = bound.With(own);
-            return new(bound, full, full, null);
+            return new(bound, full, full, request.SendsOutputLimit ? own : null);
         }
 
         var assumed = matching.Count == 0 ? Cap.AssumedMaxOutputTokensDefault : long.MaxValue;

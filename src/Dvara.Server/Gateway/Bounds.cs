@@ -1,5 +1,6 @@
 using Dvara.Domain;
 using Dvara.Domain.Budgets;
+using Dvara.Domain.Pricing;
 using Dvara.Providers;
 using Dvara.Providers.Mock;
 using Dvara.Server.Budgets;
@@ -26,11 +27,8 @@ internal sealed class Bounds(PriceBookState prices, TimeProvider clock)
 
     public HoldRequest Of(AdmittedCall call)
     {
-        var tenant = new TenantId(call.Caller.TenantId);
-        var now = clock.GetUtcNow();
         var provider = call.Route.Provider.Id;
-        var price = prices.Current.Find(tenant, provider, call.Route.Model, now);
-        var rates = price ?? prices.Current.FindDearest(tenant, provider, now);
+        var (price, rates) = PriceOf(call, clock.GetUtcNow());
         var isMock = provider == ProviderNames.Mock;
         var bound = isMock ? MockProviderHandler.Bound(call.Facts) : RequestBound.Of(call.Facts);
         // Of a scripted mock the script is the whole output; elsewhere each choice may use the limit.
@@ -40,13 +38,26 @@ internal sealed class Bounds(PriceBookState prices, TimeProvider clock)
         {
             Scope = ScopeOf(call),
             Bound = rates is null ? null : AttemptBound.Of(rates, bound.InputTokens, choices, call.Facts.PredictionBytes),
+            Price = rates,
             IsPriced = price is not null,
             // Other vocabularies than OpenAI's may count more than we do; bytes bound them all.
             Tighter = rates is not null && provider == ProviderNames.OpenAi ? () => AttemptBound.Of(rates, CountedInput(call, bound), choices, call.Facts.PredictionBytes) : null,
             OutputLimit = call.Endpoint == Endpoint.Embeddings ? 0 : isWhole ? bound.OutputTokens : call.Facts.OutputLimit,
+            SendsOutputLimit = !isMock && provider != ProviderNames.OpenAi && call.Endpoint == Endpoint.ChatCompletions && !call.Facts.HasMaxTokens,
             OutputMax = call.Endpoint == Endpoint.Completions && call.Facts.OutputLimit is null ? CompletionDefault : isWhole ? null : price?.MaxOutputTokens,
             PerCallMax = PerCallMax(call),
         };
+    }
+
+    /// <summary>False: the price has changed since <paramref name="request"/> was made of <paramref name="call"/>, or what is charged by in its place.</summary>
+    public bool IsPricedBy(HoldRequest request, AdmittedCall call, DateTimeOffset at) => PriceOf(call, at).Rates == request.Price;
+
+    /// <returns>The model's own price, and what bounds the call: the same, or the dearest of its provider.</returns>
+    private (Price? Own, Price? Rates) PriceOf(AdmittedCall call, DateTimeOffset at)
+    {
+        var (book, tenant, provider) = (prices.Current, new TenantId(call.Caller.TenantId), call.Route.Provider.Id);
+        var own = book.Find(tenant, provider, call.Route.Model, at);
+        return (own, own ?? book.FindDearest(tenant, provider, at));
     }
 
     private static long CountedInput(AdmittedCall call, RequestBound bound)

@@ -31,9 +31,7 @@ internal sealed class Dispatcher(
             }
 
             // :: Step 3
-            var decision = gate.HasCaps || Bounds.HasCeiling(call)
-                ? await gate.HoldAsync(bounds.Of(call), httpContext.RequestAborted)
-                : HoldDecision.Admit(gate.Nothing(Bounds.ScopeOf(call)));
+            var decision = await HoldAsync(call, httpContext.RequestAborted);
             if (decision.Hold is not { } hold)
             {
                 return (refusals.Of(decision, call), number > 1);
@@ -79,6 +77,27 @@ internal sealed class Dispatcher(
             isRejected = true;
             httpContext.Response.Clear();
             httpContext.Response.Headers[RequestIdMiddleware.Header] = call.RequestId.ToString();
+        }
+    }
+
+    private async ValueTask<HoldDecision> HoldAsync(AdmittedCall call, CancellationToken cancellationToken)
+    {
+        if (!gate.HasCaps && !Bounds.HasCeiling(call))
+        {
+            return HoldDecision.Admit(gate.Nothing(Bounds.ScopeOf(call)));
+        }
+
+        while (true)
+        {
+            var request = bounds.Of(call);
+            var decision = await gate.HoldAsync(request, cancellationToken);
+            if (decision.Hold is not { } hold || bounds.IsPricedBy(request, call, hold.At))
+            {
+                return decision;
+            }
+
+            // It waited while its price changed: it would be charged by another one than was held for it.
+            hold.Release();
         }
     }
 

@@ -444,6 +444,25 @@ public sealed class CapTests(SharedNode shared) : IClassFixture<SharedNode>, IAs
     }
 
     [Fact]
+    public async Task CallThatNeedsMoreThanTheLease_WhileNobodyAnswers_LeavesTheLeaseToOthers()
+    {
+        await using var node = await GatewayEnvironment.StartAsync();
+        using var tenant = await TestTenant.CreateAsync(node);
+        await node.Admin.MakeBudgetAsync(50, new() { ["tenantId"] = tenant.Id });
+        Assert.Equal(HttpStatusCode.OK, (await tenant.CallAsync()).Status);
+        await using var connection = await node.ConnectAsync();
+        await connection.ExecuteAsync("ALTER TABLE leases RENAME TO away");
+
+        var large = await tenant.CallAsync(CallOf(completionTokens: 1_000_000));
+        var (first, second) = (await tenant.CallAsync(), await tenant.CallAsync());
+        await connection.ExecuteAsync("ALTER TABLE away RENAME TO leases");
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, large.Status);
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.OK), (first.Status, second.Status));
+        Assert.Equal(HttpStatusCode.OK, (await tenant.CallAsync(CallOf(completionTokens: 1_000_000))).Status);
+    }
+
+    [Fact]
     public async Task Stop_GivesBackWhatWasGranted()
     {
         var data = Directory.CreateTempSubdirectory("dvara-test-");
