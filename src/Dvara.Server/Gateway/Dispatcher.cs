@@ -31,7 +31,7 @@ internal sealed class Dispatcher(
             }
 
             // :: Step 3
-            var decision = await HoldAsync(call, httpContext.RequestAborted);
+            var decision = await HoldAsync(httpContext, call);
             if (decision.Hold is not { } hold)
             {
                 return (refusals.Of(decision, call), number > 1);
@@ -80,7 +80,7 @@ internal sealed class Dispatcher(
         }
     }
 
-    private async ValueTask<HoldDecision> HoldAsync(AdmittedCall call, CancellationToken cancellationToken)
+    private async ValueTask<HoldDecision> HoldAsync(HttpContext httpContext, AdmittedCall call)
     {
         if (!gate.HasCaps && !Bounds.HasCeiling(call))
         {
@@ -90,7 +90,7 @@ internal sealed class Dispatcher(
         while (true)
         {
             var request = bounds.Of(call);
-            var decision = await gate.HoldAsync(request, cancellationToken);
+            var decision = await gate.HoldAsync(request, httpContext.RequestAborted);
             if (decision.Hold is not { } hold || bounds.IsPricedBy(request, call, hold.At))
             {
                 return decision;

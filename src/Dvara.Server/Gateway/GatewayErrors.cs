@@ -91,7 +91,9 @@ internal static class GatewayErrors
 
     public static ApiError ProviderNotConfigured(string provider, string variable) =>
         new(400, Invalid, "provider_not_configured",
-            $"The provider {provider} has no credential. Set {variable} (or Dvara:Providers:{provider}:ApiKey) and restart, or try the built-in mock with a model such as mock/gpt-4o.")
+            provider == ProviderNames.Mock
+                ? $"The mock is switched off: {variable} is false."
+                : $"The provider {provider} has no credential. Set {variable} (or Dvara:Providers:{provider}:ApiKey) and restart, or try the built-in mock with a model such as mock/gpt-4o.")
         { Param = "model" };
 
     public static ApiError WrongFormat(string provider) =>
