@@ -9,7 +9,7 @@ namespace Dvara.FunctionalTests.Cluster;
 public sealed class SpreadTests(ITestOutputHelper output)
 {
     private const int Trials = 200;
-    private const int AtOnce = 4;
+    private const int AtOnce = 10;
 
     private static readonly TimeSpan Promised = TimeSpan.FromSeconds(1);
 
