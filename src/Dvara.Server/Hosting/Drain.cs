@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Dvara.Server.Hosting.AdminApi;
+using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Dvara.Server.Hosting;
@@ -9,9 +10,10 @@ namespace Dvara.Server.Hosting;
 /// <c>Dvara:Hosting:LeaveSeconds</c> requests are still taken; after that new ones are 503, and those that run go on until they end or
 /// <c>Dvara:Hosting:StopSeconds</c> are over. Then the rest is told to end (the gateway says so to its clients and charges what was delivered),
 /// what does not is aborted, and everything else stops.
-/// Kestrel alone would close its listener at once, so that nobody could see that the node is not ready.
+/// Kestrel alone would close its listener at once, so that nobody could see that the node is not ready; and it would wait for a connection
+/// that does not close as long as the host lets it, so that nothing were left for the ledger writer.
 /// </summary>
-internal sealed partial class Drain(DvaraSettings settings, StartUp startUp, ILogger<Drain> logger)
+internal sealed partial class Drain(DvaraSettings settings, StartUp startUp, IServer server, ILogger<Drain> logger)
     : IHostedLifecycleService, IHealthCheck, IDisposable
 {
     public static readonly ApiError ShuttingDown =
@@ -66,6 +68,28 @@ internal sealed partial class Drain(DvaraSettings settings, StartUp startUp, ILo
         }
 
         _draining = true;
+        await EndRequestsAsync();
+        using var closing = new CancellationTokenSource(EndGrace);
+        await server.StopAsync(closing.Token);
+    }
+
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        Task.FromResult(_leaving ? HealthCheckResult.Unhealthy("stopping") : HealthCheckResult.Healthy());
+
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public void Dispose() => _overdue.Dispose();
+
+    private async Task EndRequestsAsync()
+    {
         if (_running.IsEmpty)
         {
             return;
@@ -92,21 +116,6 @@ internal sealed partial class Drain(DvaraSettings settings, StartUp startUp, ILo
 
         await EndsWithinAsync(EndGrace);
     }
-
-    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-        Task.FromResult(_leaving ? HealthCheckResult.Unhealthy("stopping") : HealthCheckResult.Healthy());
-
-    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public void Dispose() => _overdue.Dispose();
 
     private async Task<bool> EndsWithinAsync(TimeSpan bound)
     {

@@ -136,7 +136,7 @@ internal sealed partial class LedgerWriter(
             await database.WriteAsync(WriteLane.Ledger, CloseAsync, cancellationToken);
             IsClosed = true;
         }
-        catch (Exception exception) when (exception is DbException or CommitUnconfirmedException)
+        catch (Exception exception) when (exception is DbException or CommitUnconfirmedException or OperationCanceledException)
         {
             LogNotClosed(logger, exception);
         }

@@ -4,7 +4,9 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Dapper;
 using Dvara.Testing;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
 namespace Dvara.FunctionalTests.Hosting;
@@ -114,6 +116,29 @@ public sealed class StopTests : IAsyncDisposable
         Assert.Equal(
             [("ESTIMATED", "gateway_stopped", 3), ("UNRESOLVED", "gateway_stopped", 0)],
             await ledger.QueryAsync<(string, string, int)>("SELECT state, outcome, coalesce(output, 0) FROM charges ORDER BY state"));
+    }
+
+    /// <summary>
+    /// An HTTP/2 client that resets streams faster than they are cleared can leave Kestrel with a connection whose last stream never ends.
+    /// </summary>
+    [Fact]
+    public async Task Stop_WithAConnectionThatNeverCloses_StillClosesTheJournal()
+    {
+        await using (var node = await GatewayEnvironment.StartAsync(
+            dataDirectory: _folder,
+            services: services => services.Configure<KestrelServerOptions>(kestrel => kestrel.ConfigureEndpointDefaults(listener =>
+                listener.Use(next => async connection =>
+                {
+                    await next(connection);
+                    await Task.Delay(Timeout.InfiniteTimeSpan);
+                })))))
+        {
+            using var answer = await node.Client.GetAsync("/healthz", TestContext.Current.CancellationToken);
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        }
+
+        await using var ledger = new SqliteConnection($"Data Source={Path.Combine(_folder, "dvara.db")};Pooling=False");
+        Assert.Equal(["CLOSED"], await ledger.QueryAsync<string>("SELECT state FROM journals"));
     }
 
     [Fact]

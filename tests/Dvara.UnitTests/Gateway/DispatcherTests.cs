@@ -205,7 +205,7 @@ public sealed class DispatcherTests : IAsyncLifetime
     {
         using var forwarder = new ScriptedForwarder(status, mediaType, answer, encoding);
         var options = new GatewayOptions();
-        using var node = new Drain(DvaraSettings.Read(new ConfigurationManager()), new StartUp(), new KeptLog<Drain>());
+        using var node = new Drain(DvaraSettings.Read(new ConfigurationManager()), new StartUp(), null!, new KeptLog<Drain>());
         var dispatcher = new Dispatcher(
             forwarder, NewGate(), new Bounds(_folder.Prices, _folder.Clock), new HoldRefusals(new BudgetOptions()), NewAttempts(), new DrainGate(options), options,
             new LoopMark(new MasterKey(new byte[32])), node, _folder.Clock);
