@@ -19,8 +19,8 @@ internal sealed partial class Drain(DvaraSettings settings, StartUp startUp, ISe
     public static readonly ApiError ShuttingDown =
         new(StatusCodes.Status503ServiceUnavailable, "server_error", "shutting_down", "This node is stopping. Send the request again.");
 
-    // Requests that are told to end, and those that are aborted, settle what is known; nothing in that waits for anyone but a client that
-    // does not read its last word.
+    // Requests that are told to end, those that are aborted, and connections without a request have this long each: they settle what is
+    // known and close; nothing in that waits for anyone but a client that does not read its last word.
     private static readonly TimeSpan EndGrace = TimeSpan.FromSeconds(5);
 
     private readonly ConcurrentDictionary<HttpContext, byte> _running = new();

@@ -11,7 +11,7 @@ using Xunit;
 
 namespace Dvara.FunctionalTests.Hosting;
 
-/// <summary>How a node of its own ends: on Ctrl-C, told by its service manager while a stream is open, and when its disk lies.</summary>
+/// <summary>How a node of its own ends: on Ctrl-C, told by its service manager while a stream is open, with a connection that does not close, and when its disk lies.</summary>
 public sealed class StopTests : IAsyncDisposable
 {
     private const string Streamed = """{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"Hi"}]}""";

@@ -73,6 +73,19 @@ public sealed class LedgerWriterTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Stop_WithoutTime_LeavesTheJournalOpen_AndDoesNotThrow()
+    {
+        using var journal = _folder.OpenJournal();
+        using var writer = _folder.Writer(journal);
+        await writer.StartAsync(CancellationToken.None);
+
+        await writer.StopAsync(new CancellationToken(canceled: true));
+
+        Assert.False(writer.IsClosed);
+        Assert.Equal(1, await _folder.CountAsync("SELECT count(*) FROM journals WHERE state = 'OPEN'"));
+    }
+
+    [Fact]
     public async Task Flush_WhenTheLedgerIsAway_EndsWhenItIsBack()
     {
         using var journal = _folder.OpenJournal();
